@@ -1,0 +1,52 @@
+# `make evidence` and `make test` need nothing but Python 3.11 or newer and make: they create .venv themselves.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+SOURCES := ipt_evidence tests scripts benchmarks
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+WORKERS ?= 2
+
+.PHONY: evidence test lint notebooks data clean help
+
+help:
+	@echo "make evidence   pooled effects by condition, forest plots and a page, into build/"
+	@echo "make test       lint, types, tests, notebooks"
+	@echo "make lint       ruff and mypy only"
+	@echo "make notebooks  run the notebooks and keep their outputs"
+	@echo "make data       rebuild data/ from data/curated/"
+	@echo "make clean      remove build/ and .venv/"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+evidence: $(VENV)/.runtime
+	$(BIN)/ipt-evidence evidence --output build
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 tests ipt_evidence $(NOTEBOOKS)
+
+notebooks: $(VENV)/.dev
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
+	$(BIN)/python scripts/clean_notebooks.py $(NOTEBOOKS)
+
+data: $(VENV)/.dev
+	$(BIN)/python scripts/build_data.py
+
+clean:
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

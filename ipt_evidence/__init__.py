@@ -1,0 +1,78 @@
+"""Evidence synthesis of trials of Interpersonal Psychotherapy: every number traced to its trial.
+
+The names below are the whole public interface, grouped by room. They are loaded when first used, so that importing the
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ipt_evidence.effects.compute import effect_sizes
+    from ipt_evidence.effects.convert import convert, nnt, to_points
+    from ipt_evidence.figures.alt_text import alt_text
+    from ipt_evidence.figures.forest import forest_plot
+    from ipt_evidence.figures.forest_rows import forest_rows
+    from ipt_evidence.pooling.fit import pool
+    from ipt_evidence.pooling.result import PooledFit, PooledFits
+    from ipt_evidence.pooling.subgroups import pool_by
+    from ipt_evidence.sources.registry import list_datasets, load_dataset
+    from ipt_evidence.studies.one_per_trial import one_per_trial
+    from ipt_evidence.studies.read import read_studies
+    from ipt_evidence.studies.table import validate_studies
+
+_HOMES = {
+    "list_datasets": "sources.registry",
+    "load_dataset": "sources.registry",
+    "read_studies": "studies.read",
+    "validate_studies": "studies.table",
+    "one_per_trial": "studies.one_per_trial",
+    "effect_sizes": "effects.compute",
+    "convert": "effects.convert",
+    "nnt": "effects.convert",
+    "to_points": "effects.convert",
+    "pool": "pooling.fit",
+    "pool_by": "pooling.subgroups",
+    "PooledFit": "pooling.result",
+    "PooledFits": "pooling.result",
+    "forest_plot": "figures.forest",
+    "forest_rows": "figures.forest_rows",
+    "alt_text": "figures.alt_text",
+}
+
+__all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
+    "list_datasets",
+    "load_dataset",
+    "read_studies",
+    "validate_studies",
+    "one_per_trial",
+    "effect_sizes",
+    "convert",
+    "nnt",
+    "to_points",
+    "pool",
+    "pool_by",
+    "PooledFit",
+    "PooledFits",
+    "forest_plot",
+    "forest_rows",
+    "alt_text",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ipt-evidence")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
