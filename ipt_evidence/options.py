@@ -1,4 +1,4 @@
-"""Every choice a user can make, in one place, and the one validator that names the choices when a value is not among them."""
+"""Every choice a user can make, in one place, and the one validator that lists the choices when a value is not one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from typing import Any, Literal, get_args
 
 from ipt_evidence.errors import OptionError
 
-Tau2Method = Literal[
-    "EE", "DL", "HE", "HS", "HSk", "SJ", "SJIT", "ML", "REML", "EB", "PM", "PMM", "DLIT"
-]
-CiMethod = Literal["wald", "t", "hksj", "hksj-adhoc"]
+Tau2Method = Literal["EE", "DL", "HE", "HS", "HSk", "SJ", "SJIT", "ML", "REML", "EB", "PM", "PMM", "DLIT"]
+CiMethod = Literal["wald", "t", "hksj", "hksj-adhoc", "kr", "henmi-copas", "cr0", "cr1", "cr2"]
 PredictionDf = Literal["k-1", "k-2", "z", "as-ci"]
 PredictionSe = Literal["ci", "wald"]
-Tau2CiMethod = Literal["qprofile", "none"]
+Tau2CiMethod = Literal["qprofile", "profile", "jackson", "biggerstaff-jackson", "none"]
 I2Method = Literal["tau2", "q"]
-Dependence = Literal["aggregate", "independent"]
+Dependence = Literal["aggregate", "independent", "three_level", "che"]
 Aggregation = Literal["weighted", "mean"]
 Preset = Literal["cochrane", "metafor", "meta", "metapsy", "cma"]
 
@@ -42,7 +40,7 @@ def choose(name: str, value: object, choices: Any) -> Any:
     'REML'
     """
     allowed = get_args(choices)
-    if value in allowed:
+    if isinstance(value, str) and value in allowed:
         return value
     hint = next((c for c in allowed if str(c).lower() == str(value).lower()), None)
     listed = ", ".join(repr(c) for c in allowed)
@@ -58,7 +56,7 @@ def check_level(level: float) -> float:
     OptionError
         It is not; 95 instead of 0.95 is the usual reason.
     """
-    if not 0 < level < 1:
+    if not _is_number(level) or not 0 < level < 1:
         raise OptionError(f"level must lie between 0 and 1, such as 0.95; received {level!r}")
     return float(level)
 
@@ -71,6 +69,10 @@ def check_rho(rho: float) -> float:
     OptionError
         It is not.
     """
-    if not 0 <= rho <= 1:
+    if not _is_number(rho) or not 0 <= rho <= 1:
         raise OptionError(f"rho must be a correlation between 0 and 1; received {rho!r}")
     return float(rho)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) or (hasattr(value, "__float__") and getattr(value, "ndim", 1) == 0)

@@ -1,0 +1,1 @@
+"""Pooling: effects and variances in, fits out."""

@@ -1,0 +1,116 @@
+"""What is said beside the numbers: warnings while pooling, notes in the fit, reasons why nothing was pooled."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NarrowIntervalWarning, OptionError
+from ipt_evidence.pooling.intervals import quantile
+from ipt_evidence.pooling.kernel import Array
+from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.units import People, Units
+
+if TYPE_CHECKING:
+    from ipt_evidence.pooling.statistics import Numbers
+
+
+def one_measure(effects: pd.DataFrame, y: Array) -> str:
+    """Return the measure of the rows that have an effect; ``"effect"`` when the table does not say.
+
+    Raises
+    ------
+    OptionError
+        There are several: their average would mean nothing.
+    """
+    if "measure" not in effects.columns:
+        return "effect"
+    found = list(dict.fromkeys(effects["measure"].to_numpy(dtype=object)[~np.isnan(y)]))
+    if len(found) > 1:
+        raise OptionError(
+            f"the rows have {len(found)} measures ({', '.join(map(str, found))}); "
+            "compute one with effect_sizes(measure=...)"
+        )
+    return str(found[0]) if found else "effect"
+
+
+def warn_repeated(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Units) -> None:
+    """Warn when rows of one trial are pooled as if they were independent."""
+    used = trial[units.unit_of_row >= 0]
+    repeated = np.flatnonzero(np.bincount(used) > 1) if used.size else used
+    if repeated.size:
+        names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in repeated]
+        warnings.warn(
+            f"{_counted(len(names), 'trial')} with several rows that share participants pooled as if independent: "
+            f"{', '.join(names)}. dependence='aggregate' gives one effect per trial.",
+            DependenceWarning,
+            stacklevel=4,
+        )
+
+
+def warn_mixed(effects: pd.DataFrame, units: Units) -> None:
+    """Warn when rows of several contrasts or phases are pooled into one number."""
+    used = units.unit_of_row >= 0
+    for name in ("contrast", "phase"):
+        if name in effects.columns:
+            found = list(dict.fromkeys(effects[name].to_numpy(dtype=object)[used]))
+            if len(found) > 1:
+                warnings.warn(
+                    f"rows of {len(found)} values of {name!r} are pooled together ({', '.join(map(str, found))}); "
+                    "select one, or group by it with pool_by",
+                    MixedRowsWarning,
+                    stacklevel=4,
+                )
+
+
+def nothing_to_pool(effects: pd.DataFrame, why_not: npt.NDArray[np.object_]) -> str:
+    """Return why no row can be pooled, the reasons counted."""
+    if len(effects) == 0:
+        return "the table has no rows, so there is nothing to pool"
+    reasons = "; ".join(f"{reason} ({n})" for reason, n in pd.Series(why_not).value_counts().items())
+    return f"none of the {len(effects)} rows has both an effect and a variance: {reasons}"
+
+
+def reading_notes(numbers: Numbers, method: PoolMethod, units: Units, people: People) -> tuple[str, ...]:
+    """Return what a reader should know before quoting the fit."""
+    notes = []
+    k = numbers.k
+    if k == 0:
+        notes.append("No trial with an effect and its variance.")
+    if k == 1:
+        notes.append("One trial: its own effect and Wald interval, nothing was pooled; tau2 is not estimable.")
+    if k == 2:
+        notes.append("Two trials: no prediction interval; compare the Wald interval.")
+    if k > 1 and method.ci_method in ("hksj", "hksj-adhoc") and _narrower(numbers, method):
+        text = "The Hartung-Knapp interval is narrower than the Wald interval; report both."
+        if not numbers.mean.std_error > 0:
+            text = "All effects are equal: the Hartung-Knapp interval has no width; use the Wald interval."
+        notes.append(text)
+        warnings.warn(text, NarrowIntervalWarning, stacklevel=4)
+    if numbers.tau2_ci[1] == 0:
+        notes.append("The effects differ less than chance allows: the set of tau2 is empty, shown as 0 to 0.")
+    if units.n_combined and method.dependence == "aggregate":
+        notes.append(f"{_counted(units.n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
+    if units.n_left_out:
+        notes.append(f"{_counted(units.n_left_out, 'row')} without a usable effect left out.")
+    if people.n is not None and people.known < people.trials:
+        notes.append(f"Participants are known for {people.known} of {_counted(people.trials, 'trial')}.")
+    return tuple(notes)
+
+
+def wald_half_width(numbers: Numbers, level: float) -> float:
+    """Return half the width of the Wald interval."""
+    return float(quantile(level, float("inf"))) * float(numbers.mean.wald_std_error)
+
+
+def _narrower(numbers: Numbers, method: PoolMethod) -> bool:
+    own = 0.5 * float(numbers.mean.ci_high - numbers.mean.ci_low)
+    return own < wald_half_width(numbers, method.level) * (1 - 1e-9)
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

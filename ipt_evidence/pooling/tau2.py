@@ -1,0 +1,265 @@
+"""The between-study variance: thirteen estimators, their standard errors, for one data set or many.
+
+References
+----------
+Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ Behav
+Stat 2005;30:261-293. doi:10.3102/10769986030003261
+Veroniki AA et al. Methods to estimate the between-study variance and its uncertainty in meta-analysis. Res Synth
+Methods 2016;7:55-79. doi:10.1002/jrsm.1164
+DerSimonian R, Kacker R. Random-effects model for meta-analysis of clinical trials: an update. Contemp Clin Trials
+2007;28:105-114. doi:10.1016/j.cct.2006.04.004
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri
+
+from ipt_evidence.options import Tau2Method
+from ipt_evidence.pooling.kernel import (
+    count,
+    log_likelihood,
+    newton,
+    newton_one,
+    q_excess,
+    score,
+    score_value,
+)
+from ipt_evidence.pooling.moments import Array, Values, moments, rest
+
+GRID_RATIO = 2.0
+GRID_MAX_POINTS = 48
+Integers = npt.NDArray[np.intp]
+ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
+
+
+def estimate_tau2(y: Array, v: Array, method: Tau2Method) -> Array:
+    """Return the between-study variance of each data set, never below zero.
+
+    Parameters
+    ----------
+    y, v : numpy.ndarray
+        Effects and sampling variances, shape ``(batch, k)``; ``v = inf`` marks a study that is not in a data set.
+    method : str
+        One of the estimators of :data:`ipt_evidence.options.Tau2Method`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(batch,)``. Data sets with fewer than two studies give NaN (zero for ``"EE"``).
+
+    Notes
+    -----
+    Empirical Bayes (Morris), the iterated DerSimonian-Laird and the iterated Sidik-Jonkman estimators all stop at the
+    solution of ``Q(tau2) = k - 1``, which is Paule and Mandel's equation, so they share one solver. REML and ML are the
+    *global* maximum over ``tau2 >= 0``: the score is scanned over a geometric grid, and where it changes sign more than
+    once the likelihoods of all maxima are compared.
+    """
+    y = _centred(y, v)
+    k = np.asarray(count(v))
+    if method == "EE":
+        return np.zeros(v.shape[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if method in ("REML", "ML"):
+            tau2 = _likelihood_maximum(y, v, restricted=method == "REML")
+        elif method in ROOT_METHODS:
+            target = chdtri(k - 1, 0.5) if method == "PMM" else k - 1
+            tau2 = q_profile_root(y, v, np.where(k >= 2, target, np.inf))
+        else:
+            tau2 = np.asarray(_closed_form(y, v, k, method))
+    return np.asarray(np.where(k >= 2, tau2, np.nan))
+
+
+def estimate_tau2_one(y: Array, v: Array, method: Tau2Method) -> float:
+    """Return the between-study variance of one data set of at least two studies, shape ``(k,)``.
+
+    The same estimators as :func:`estimate_tau2`, on plain numbers where that saves time.
+    """
+    if method in ROOT_METHODS:
+        y = y - y[np.argmin(v)]
+        target = float(chdtri(y.size - 1, 0.5)) if method == "PMM" else y.size - 1.0
+        return q_profile_root_one(y, v, target)
+    if method not in ("REML", "ML"):
+        return float(estimate_tau2(y[None], v[None], method)[0])
+    y = y - y[np.argmin(v)]
+    restricted = method == "REML"
+    grid = tau2_grid(y[None], v[None])[0]
+    sign = np.append(np.asarray(score_value(y[None], v[None], grid, restricted)) > 0, False)
+    cells = np.flatnonzero(sign[:-1] & ~sign[1:])
+    edges = np.append(grid, np.inf).tolist()
+    roots = [_score_root(y, v, restricted, edges[cell], edges[cell + 1]) for cell in cells]
+    candidates = roots if sign[0] else [0.0, *roots]
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=lambda t: float(log_likelihood(y, v, t, restricted=restricted)))
+
+
+def _score_root(y: Array, v: Array, restricted: bool, low: float, high: float) -> float:
+    start = 0.5 * (low + high) if high < np.inf else 2 * low
+    return newton_one(lambda t: score(y, v, t, restricted), low=low, high=high, start=start)  # type: ignore[arg-type,return-value]
+
+
+def q_profile_root_one(y: Array, v: Array, target: float) -> float:
+    """Return the tau2 of one data set at which the generalised Q statistic equals `target`; zero if it never does."""
+    if not moments(y, v, 0.0).q > target:
+        return 0.0
+    value, slope = q_excess(y, v, 0.0, target)
+    start = -value / slope
+    return newton_one(lambda t: q_excess(y, v, t, target), low=0.0, high=np.inf, start=float(start))  # type: ignore[arg-type,return-value]
+
+
+def _centred(y: Array, v: Array) -> Array:
+    """Return the effects minus that of the most precise study, so that its residual keeps its digits."""
+    y = np.broadcast_to(y, np.broadcast_shapes(y.shape, v.shape))
+    return np.asarray(y - np.take_along_axis(y, np.argmin(v, axis=-1)[:, None], axis=-1))
+
+
+def _closed_form(y: Array, v: Array, k: Array, method: Tau2Method) -> Array:
+    """Return the estimators that need no iteration (Viechtbauer 2005, eqs. 8 to 14; SJ: Sidik & Jonkman 2005)."""
+    if method in ("DL", "HS", "HSk"):
+        s = moments(y, v, np.zeros(v.shape[0]))
+        if method == "DL":
+            return np.maximum(0.0, (s.q - (k - 1)) / s.tr_p)
+        correction = k / (k - 1) if method == "HSk" else 1.0
+        return np.asarray(np.maximum(0.0, (correction * s.q - k) / s.s1))
+    inside = np.isfinite(v)
+    center = np.where(inside, y, 0.0).sum(axis=-1) / k
+    squares = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1)
+    if method == "HE":
+        return np.asarray(np.maximum(0.0, squares / (k - 1) - np.where(inside, v, 0.0).sum(axis=-1) / k))
+    start = squares / k
+    q = moments(y, v, start).q
+    return np.asarray(np.where(start > 0, start * q / (k - 1), 0.0))
+
+
+def q_profile_root(y: Array, v: Array, target: Array) -> Array:
+    """Return the tau2 at which the generalised Q statistic equals `target`; zero where ``Q(0)`` is not above it.
+
+    Parameters
+    ----------
+    y, v : numpy.ndarray
+        Shape ``(batch, k)`` or ``(1, k)``.
+    target : numpy.ndarray
+        Shape ``(batch,)``, positive.
+    """
+    at_zero = np.broadcast_to(np.asarray(moments(y, v, np.zeros(max(y.shape[0], v.shape[0]))).q), target.shape)
+    above = at_zero > target
+    result = np.zeros(target.shape)
+    if above.any():
+        pick = np.flatnonzero(above)
+        ys, vs = (x[pick] if x.shape[0] == target.size and target.size > 1 else x for x in (y, v))
+        zero = np.zeros(pick.size)
+        result[pick] = newton(q_excess, ys, vs, target[pick], low=zero, high=zero + np.inf, start=zero)
+    return result
+
+
+def tau2_grid(y: Array, v: Array) -> Array:
+    """Return the tau2 values at which the score is looked at: zero, then geometric steps, shape ``(batch, points)``.
+
+    The first step is a tenth of the smallest variance (below it the score is nearly a straight line), the last one the
+    squared range of the effects (above it the score is negative).
+    """
+    inside = np.isfinite(v)
+    spread = np.where(inside, y, -np.inf).max(axis=-1) - np.where(inside, y, np.inf).min(axis=-1)
+    top = np.maximum(spread**2, np.finfo(float).tiny)
+    bottom = np.minimum(0.1 * v.min(axis=-1), top / 16)
+    with np.errstate(invalid="ignore"):
+        steps = np.log(top / bottom) / np.log(GRID_RATIO)
+    widest = float(np.nanmax(np.where(np.isfinite(steps), steps, 4)))
+    points = int(np.clip(np.ceil(widest) + 1, 6, GRID_MAX_POINTS))
+    fraction = np.linspace(0.0, 1.0, points)
+    grid = bottom[:, None] * (top / bottom)[:, None] ** fraction
+    return np.concatenate([np.zeros((v.shape[0], 1)), grid], axis=1)
+
+
+def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:
+    """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0."""
+    grid = tau2_grid(y, v)
+    sign = np.stack([np.asarray(score_value(y, v, t, restricted)) > 0 for t in grid.T], axis=1)
+    sign[np.asarray(count(v)) < 2] = False
+    sign = np.concatenate([sign, np.zeros((sign.shape[0], 1), dtype=bool)], axis=1)
+    grid = np.concatenate([grid, np.full((grid.shape[0], 1), np.inf)], axis=1)
+    member, cell = np.nonzero(sign[:, :-1] & ~sign[:, 1:])
+    result = np.zeros(v.shape[0])
+    if member.size == 0:
+        return result
+    low, high = grid[member, cell], grid[member, cell + 1]
+    start = np.where(np.isfinite(high), 0.5 * (low + high), 2 * low)
+    one_each = v.shape[0] == member.size and bool((np.diff(member) == 1).all())
+    ys, vs = (y, v) if one_each else (y[member], v[member])
+    flags = np.full(member.size, restricted)
+    root = newton(_score_of, ys, vs, flags, low=low, high=high, start=start)
+    result[member] = root
+    maxima = np.bincount(member, minlength=v.shape[0]) + ~sign[:, 0]
+    if (maxima > 1).any():
+        _keep_highest(y, v, result, member, root, np.flatnonzero(maxima > 1), restricted)
+    return result
+
+
+def _score_of(y: Array, v: Array, t: Array, restricted: Array) -> tuple[Array, Array]:
+    value, slope = score(y, v, t, bool(restricted[0]))
+    return np.asarray(value), np.asarray(slope)
+
+
+def _keep_highest(
+    y: Array, v: Array, result: Array, member: Integers, root: Array, several: Integers, restricted: bool
+) -> None:
+    """Write into `result` the tau2 of the highest maximum for the data sets that have several."""
+    for b in several:
+        candidates = np.concatenate([[0.0], root[member == b]])
+        height = np.asarray(log_likelihood(y[b : b + 1], v[b : b + 1], candidates, restricted=restricted))
+        result[b] = candidates[int(np.argmax(height))]
+
+
+def tau2_std_error(y: Array, v: Array, tau2: Array, method: Tau2Method) -> Array:
+    """Return the asymptotic standard error of tau2, shape ``(batch,)``; NaN for ``"EE"`` and below two studies.
+
+    Notes
+    -----
+    ``REML`` and ``ML``: inverse expected information, ``2 / tr(PP)`` and ``2 / sum(w^2)``. The others are quadratic
+    forms ``y'Ay`` divided by a constant, so their variance is ``2 tr(A S A S)`` over that constant squared, ``S`` the
+    marginal covariance at the estimated tau2 (DerSimonian & Kacker 2007).
+    """
+    k = np.asarray(count(v))
+    s = moments(y, v, tau2, third=True)
+    if method == "EE":
+        return np.full(k.shape, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if method == "ML":
+            error = np.sqrt(2.0 / s.s2)
+        elif method == "REML":
+            error = np.sqrt(2.0 / s.tr_pp)
+        elif method in ROOT_METHODS:
+            error = k / (k - 1) / s.s1 * np.sqrt(2 * (k - 1))
+        else:
+            weights, divisor = _quadratic_form(y, v, k, method)
+            error = np.sqrt(2 * _trace_squared(weights, v, tau2)) / divisor
+    return np.where(k >= 2, error, np.nan)
+
+
+def _quadratic_form(y: Array, v: Array, k: Array, method: Tau2Method) -> tuple[Array, Values]:
+    """Return the weights of the quadratic form behind a moment estimator, and what it is divided by."""
+    inside = np.isfinite(v)
+    if method == "HE":
+        return inside.astype(float), k - 1
+    if method == "SJ":
+        center = np.where(inside, y, 0.0).sum(axis=-1) / k
+        start = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1) / k
+        return 1.0 / (v + start[:, None]), (k - 1) / start
+    w, s = 1.0 / v, moments(y, v, np.zeros(v.shape[0]))
+    if method == "DL":
+        return w, s.tr_p
+    return w, s.s1 if method == "HS" else s.s1 * (k - 1) / k
+
+
+def _trace_squared(a: Array, v: Array, tau2: Array) -> Array:
+    """Return ``tr(A S A S)`` for ``A = diag(a) - a a' / sum(a)`` and ``S = diag(v + tau2)``.
+
+    As in :func:`ipt_evidence.pooling.moments.exact_traces`, without cancellation where one weight dwarfs the others.
+    """
+    sigma = np.where(np.isfinite(v), v, 0.0) + tau2[:, None]
+    total = a.sum(axis=-1)
+    diagonal = a * rest(a) / total[:, None] * sigma
+    off = a * a * sigma
+    return np.asarray((diagonal**2).sum(axis=-1) + (off * rest(off)).sum(axis=-1) / total**2)

@@ -1,0 +1,297 @@
+"""From an effects table to what is pooled: rows checked, several effects of one trial brought to one.
+
+References
+----------
+Borenstein M, Hedges LV, Higgins JPT, Rothstein HR. Introduction to Meta-Analysis. Wiley 2009, chapter 24 (the plain
+mean of several outcomes and its variance). doi:10.1002/9780470743386
+Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC, eds. The Handbook of
+Research Synthesis and Meta-Analysis. 2009, pp. 357-376 (the weighted mean under a known correlation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ipt_evidence.errors import OptionError, Problem, SchemaError
+from ipt_evidence.options import Aggregation
+from ipt_evidence.pooling.kernel import Array
+
+ARM_SIZES = (("arm_1", "n_1", "total_1"), ("arm_2", "n_2", "total_2"))
+SIZE_COLUMNS = ("n_1", "n_2", "total_1", "total_2")
+VARIANCE_RANGE = (1e-120, 1e120)
+LABEL_COLUMNS = ("study", "author", "year", "trial_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What enters a fit: one effect per unit, and which rows of the table stand behind it.
+
+    Attributes
+    ----------
+    y, v : numpy.ndarray
+        Effect and variance of each unit that has both, shape ``(k,)``.
+    unit_of_row : numpy.ndarray
+        For each row of the table the position of its unit, -1 for a row left out.
+    why_not : numpy.ndarray
+        For each row why it was left out; empty for the rows used.
+    """
+
+    y: Array
+    v: Array
+    unit_of_row: npt.NDArray[np.intp]
+    why_not: npt.NDArray[np.object_]
+
+    @property
+    def n_left_out(self) -> int:
+        """How many rows were left out."""
+        return int((self.unit_of_row < 0).sum())
+
+    @property
+    def n_combined(self) -> int:
+        """How many units stand for several rows."""
+        if self.unit_of_row.size - self.n_left_out == self.y.size:
+            return 0
+        return int((np.bincount(self.unit_of_row[self.unit_of_row >= 0]) > 1).sum())
+
+
+def read_effects(effects: pd.DataFrame) -> tuple[Array, Array, npt.NDArray[np.object_]]:
+    """Return effect and variance of each row, NaN where not usable, and the reason.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing or not numeric, or a variance is zero, negative or infinite (every such row is named).
+    """
+    spread = _check_columns(effects)
+    columns = {name: _numbers(effects, name) for name in ("effect", spread)}
+    problems = [problem for _, found in columns.values() for problem in found]
+    y, v = columns["effect"][0], columns[spread][0]
+    if spread == "std_error":
+        v = np.sign(v) * v**2
+    problems += _impossible_values(effects, y, v, spread)
+    if problems:
+        raise SchemaError(sorted(problems, key=lambda x: x.row or 0), "cannot pool this table")
+    why = np.full(len(effects), "", dtype=object)
+    given = effects["why_not"].fillna("").astype(str).to_numpy(dtype=object) if "why_not" in effects.columns else why
+    unusable = np.isnan(y) | np.isnan(v)
+    why[unusable] = np.where(np.isnan(y), "no effect", "no variance")[unusable]
+    why = np.where(unusable & (given != ""), given, why)
+    return np.where(unusable, np.nan, y), np.where(unusable, np.nan, v), why
+
+
+def _check_columns(effects: pd.DataFrame) -> str:
+    """Return the column that holds the uncertainty; raise when the table lacks a column."""
+    if not isinstance(effects, pd.DataFrame):
+        kind = type(effects).__name__
+        raise SchemaError(
+            [Problem(f"expected a pandas DataFrame with the columns effect and variance, received {kind}")],
+            "cannot pool this table",
+        )
+    twice = list(dict.fromkeys(effects.columns[effects.columns.duplicated()]))
+    if twice:
+        raise SchemaError(
+            [Problem("the column appears more than once; keep one of them", column=str(name)) for name in twice],
+            "cannot pool this table",
+        )
+    missing = ["effect"] if "effect" not in effects.columns else []
+    if not {"variance", "std_error"} & set(effects.columns):
+        missing.append("variance (or std_error)")
+    if missing:
+        raise SchemaError(
+            [Problem(f"no column {', '.join(missing)}; effect_sizes() makes them from a studies table")],
+            "cannot pool this table",
+        )
+    return "variance" if "variance" in effects.columns else "std_error"
+
+
+def _numbers(effects: pd.DataFrame, name: str) -> tuple[Array, list[Problem]]:
+    """Return a column as floats, and a problem for each cell that is not a number."""
+    column = effects[name]
+    if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
+        return np.full(len(column), np.nan), [Problem("expected numbers, the column holds dates", column=name)]
+    try:
+        return column.to_numpy(dtype=float, na_value=np.nan), []
+    except (TypeError, ValueError):
+        parsed = pd.to_numeric(column, errors="coerce")
+        bad = np.flatnonzero((parsed.isna() & column.notna()).to_numpy())
+        problems = [
+            Problem("expected a number", row=i + 1, column=name, value=str(column.iloc[i])) for i in map(int, bad)
+        ]
+        problems = problems or [Problem(f"expected numbers, the column holds {column.dtype}", column=name)]
+        return parsed.to_numpy(dtype=float, na_value=np.nan), problems
+
+
+def _impossible_values(effects: pd.DataFrame, y: Array, v: Array, name: str) -> list[Problem]:
+    """Return a problem for every variance (or standard error) that cannot be one, and every infinite effect.
+
+    Variances so small or large that squared weights leave the range of numbers are refused too.
+    """
+    problems = [
+        Problem(
+            f"{_name_of_row(effects, i)}: expected a positive, finite {name}; correct it or set it to missing",
+            row=i + 1,
+            column=name,
+            value=str(effects[name].iloc[i]),
+        )
+        for i in map(int, np.flatnonzero((v < VARIANCE_RANGE[0]) | (v > VARIANCE_RANGE[1])))
+    ]
+    return problems + [
+        Problem(f"{_name_of_row(effects, i)}: expected a finite effect", row=i + 1, column="effect", value=str(y[i]))
+        for i in map(int, np.flatnonzero(np.isinf(y)))
+    ]
+
+
+def _name_of_row(effects: pd.DataFrame, i: int) -> str:
+    for name in ("comparison_id", "study", "trial_id"):
+        if name in effects.columns:
+            return str(effects[name].iloc[i])
+    return f"index {effects.index[i]}"
+
+
+def trial_codes(effects: pd.DataFrame, used: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return an integer per row that is equal for rows of one trial; every row its own without a `trial_id`.
+
+    Raises
+    ------
+    SchemaError
+        Some rows in use have no `trial_id`: whether they share participants is then unknown.
+    """
+    if "trial_id" not in effects.columns:
+        return np.arange(len(effects))
+    codes = np.asarray(pd.factorize(effects["trial_id"])[0], dtype=np.intp)
+    unknown = codes < 0
+    if (unknown & used).any():
+        hint = "expected a trial_id; fill it in, or drop the column to take every row as a trial of its own"
+        raise SchemaError(
+            [Problem(hint, row=i + 1, column="trial_id") for i in map(int, np.flatnonzero(unknown & used))],
+            "cannot tell which rows share participants",
+        )
+    codes[unknown] = codes.max(initial=-1) + 1 + np.arange(int(unknown.sum()))
+    return codes
+
+
+def one_per_unit(y: Array, v: Array, why_not: npt.NDArray[np.object_]) -> Units:
+    """Return every usable row as a unit of its own."""
+    used = ~np.isnan(y)
+    unit = np.where(used, np.cumsum(used) - 1, -1)
+    return Units(y[used], v[used], unit, why_not)
+
+
+def aggregate(
+    y: Array, v: Array, why_not: npt.NDArray[np.object_], trial: npt.NDArray[np.intp], rho: float, how: Aggregation
+) -> Units:
+    """Return one effect per trial from effects whose sampling errors correlate `rho`.
+
+    Parameters
+    ----------
+    y, v : numpy.ndarray
+        Effects and variances of the rows, NaN for rows left out.
+    trial : numpy.ndarray
+        Trial of each row.
+    rho : float
+        Correlation between the sampling errors of one trial, 0 to 1.
+    how : {"weighted", "mean"}
+        ``"weighted"``: the minimum-variance combination ``1'V^-1 y / 1'V^-1 1`` (Gleser & Olkin 2009); ``"mean"``: the
+        plain mean with its variance (Borenstein 2009, ch. 24), which with ``rho = 1`` averages the standard errors.
+
+    Raises
+    ------
+    OptionError
+        ``how="weighted"`` with ``rho = 1``: the covariance matrix has no inverse.
+
+    Notes
+    -----
+    For equal correlations the inverse is known, so the cost is linear in the rows: with ``z = 1/s``, ``x = y/s`` and
+    ``c = rho / (1 + (m - 1) rho)``, ``1'V^-1 y = (sum z x - c sum z sum x) / (1 - rho)``.
+    """
+    used = ~np.isnan(y)
+    codes, first = np.unique(trial[used], return_inverse=True, return_index=True)[1:][::-1]
+    order = np.argsort(np.argsort(first))
+    unit = order[codes]
+    size = np.bincount(unit)
+    if (size == 1).all():
+        return one_per_unit(y, v, why_not)
+    if how == "weighted" and rho >= 1:
+        raise OptionError(
+            "rho = 1 with aggregation='weighted' has no solution (the covariance matrix is singular); "
+            "use a smaller rho, or aggregation='mean', which averages the standard errors"
+        )
+    yu, su = y[used], np.sqrt(v[used])
+    combine = _weighted if how == "weighted" else _mean
+    effect, variance = combine(yu, su, unit, size, rho)
+    where = np.full(y.size, -1)
+    where[used] = unit
+    return Units(effect, variance, where, why_not)
+
+
+def _weighted(
+    y: Array, s: Array, unit: npt.NDArray[np.intp], size: npt.NDArray[np.intp], rho: float
+) -> tuple[Array, Array]:
+    z, x = 1 / s, y / s
+    c = rho / (1 + (size - 1) * rho)
+    sums = [np.bincount(unit, weights=a) for a in (z * z, z * x, z, x)]
+    information = (sums[0] - c * sums[2] ** 2) / (1 - rho)
+    single = size == 1
+    effect = (sums[1] - c * sums[2] * sums[3]) / (1 - rho) / information
+    return np.where(single, sums[3] / sums[2], effect), np.where(single, 1 / sums[0], 1 / information)
+
+
+def _mean(
+    y: Array, s: Array, unit: npt.NDArray[np.intp], size: npt.NDArray[np.intp], rho: float
+) -> tuple[Array, Array]:
+    total, squares = np.bincount(unit, weights=s), np.bincount(unit, weights=s * s)
+    return np.bincount(unit, weights=y) / size, ((1 - rho) * squares + rho * total**2) / size**2
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Participants behind the pooled rows.
+
+    Attributes
+    ----------
+    n : int or None
+        Their number, over the trials where it is known.
+    known, trials : int
+        For how many trials it is known, and how many there are.
+    """
+
+    n: int | None
+    known: int
+    trials: int
+
+
+def participants(effects: pd.DataFrame, units: Units, trial: npt.NDArray[np.intp]) -> People:
+    """Return how many participants stand behind the pooled rows.
+
+    An arm that appears in several rows of a trial counts once, with its largest number.
+    """
+    used = units.unit_of_row >= 0
+    if not set(SIZE_COLUMNS) & set(effects.columns):
+        return People(None, 0, int(np.unique(trial[used]).size))
+    rows = effects.iloc[np.flatnonzero(used)]
+    sizes, names = zip(*(_arm(rows, *columns) for columns in ARM_SIZES), strict=True)
+    same_name = names[0] == names[1]
+    second = np.where(same_name, names[1] + " (arm 2)", names[1])
+    table = pd.DataFrame(
+        {"trial": np.tile(trial[used], 2), "arm": np.concatenate([names[0], second]), "n": np.concatenate(sizes)}
+    )
+    trials = table.groupby(["trial", "arm"], sort=False)["n"].max().groupby("trial")
+    known = trials.sum()[trials.count() == trials.size()]
+    return People(round(float(known.sum())) if known.size else None, int(known.size), int(trials.ngroups))
+
+
+def _arm(rows: pd.DataFrame, arm: str, n: str, total: str) -> tuple[Array, npt.NDArray[np.object_]]:
+    """Return the sizes and names of one side of the comparisons; an unnamed arm is called by its side."""
+    sizes = np.full(len(rows), np.nan)
+    for name in (n, total):
+        if name in rows.columns:
+            given = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+            sizes = np.where(np.isnan(sizes), given, sizes)
+    names = np.full(len(rows), arm, dtype=object)
+    if arm in rows.columns:
+        names = np.where(rows[arm].notna().to_numpy(), rows[arm].to_numpy(dtype=object), names)
+    return sizes, np.array([str(x) for x in names], dtype=object)
