@@ -1,0 +1,109 @@
+"""What stands under a forest plot, so that the figure is never separated from how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ipt_evidence.figures import wording as w
+from ipt_evidence.figures.risk_of_bias import legend
+from ipt_evidence.pooling.result import PooledFit
+
+PREDICTION_DF = {
+    "k-1": "k − 1 degrees of freedom",
+    "k-2": "k − 2 degrees of freedom",
+    "z": "the normal distribution",
+    "as-ci": "the distribution of the confidence interval",
+}
+
+
+def footnotes(
+    fits: Sequence[PooledFit], unlisted: Sequence[PooledFit], rows: pd.DataFrame, rob: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the lines under the figure.
+
+    Parameters
+    ----------
+    fits : sequence of PooledFit
+        The fits of the figure.
+    unlisted : sequence of PooledFit
+        Those whose trials left out have no rows of their own.
+    rows : pandas.DataFrame
+        The rows of the figure.
+    rob : sequence of str
+        Columns of risk-of-bias judgements shown.
+    """
+    lines = [_marks(rows), _left_out(unlisted), _narrow(fits)]
+    if rob:
+        used = set(rows.loc[rows["kind"] == "study", list(rob)].to_numpy().ravel())
+        lines.append(legend(rob, used))
+    lines += [_method(fits, rows), _sources(fits)]
+    return tuple(line for line in lines if line)
+
+
+def _marks(rows: pd.DataFrame) -> str:
+    if not (rows["n_effects"] > 1).any():
+        return ""
+    return f"{w.SEVERAL} Effects of several outcomes or comparisons, combined into one effect of the trial."
+
+
+def _left_out(fits: Sequence[PooledFit]) -> str:
+    """Return how many rows were left out and why."""
+    tables = [fit.studies.loc[~fit.studies["included"].astype(bool)] for fit in fits]
+    reasons = pd.concat([t["why_not"].astype(str) for t in tables]) if tables else pd.Series(dtype=str)
+    if reasons.empty:
+        return ""
+    counted = [f"{reason} ({n})" for reason, n in reasons.value_counts().items()]
+    rows = (
+        "1 row without a usable effect is" if len(reasons) == 1 else f"{len(reasons)} rows without a usable effect are"
+    )
+    return f"{rows} left out: {w.listed(counted)}."
+
+
+def _narrow(fits: Sequence[PooledFit]) -> str:
+    """Return where the Hartung-Knapp interval is narrower than the Wald interval."""
+    narrow = [
+        fit
+        for fit in fits
+        if fit.k > 1
+        and fit.method.ci_method.startswith("hksj")
+        and fit.ci_high - fit.ci_low < (fit.wald_ci_high - fit.wald_ci_low) * (1 - 1e-12)
+    ]
+    if not narrow:
+        return ""
+    wald = w.listed([_wald(fit) for fit in narrow], len(narrow))
+    return f"The Hartung-Knapp interval is narrower than the Wald interval; report both. Wald: {wald}."
+
+
+def _wald(fit: PooledFit) -> str:
+    values = np.array([fit.wald_ci_low, fit.wald_ci_high])
+    low, high = np.exp(values) if w.is_ratio(fit.measure) else values
+    name = f"{w.humanise(fit.group)} " if fit.group else ""
+    return f"{name}{w.number(float(low), 2)} to {w.number(float(high), 2)}"
+
+
+def _method(fits: Sequence[PooledFit], rows: pd.DataFrame) -> str:
+    method = fits[0].method
+    if all(fit.k < 2 for fit in fits):
+        parts = [f"Method: nothing was pooled; Wald (normal) intervals of the trials, {100 * method.level:g}% level"]
+        return "; ".join([*parts, method.software] if method.software else parts) + "."
+    parts = [f"Method: {method.describe()}"]
+    if (rows["kind"] == "prediction").any():
+        parts.append(f"prediction interval with {PREDICTION_DF[method.prediction_df]}")
+    within = " within the group" if (rows["kind"] == "group").any() else ""
+    parts.append(f"area of squares in proportion to the weight{within}")
+    if method.software:
+        parts.append(method.software)
+    return "; ".join(parts) + "."
+
+
+def _sources(fits: Sequence[PooledFit]) -> str:
+    """Return where the data come from, by the column `source`: attribution is due wherever they are shown."""
+    found: dict[str, None] = {}
+    for fit in fits:
+        if "source" in fit.studies.columns:
+            values = fit.studies.loc[fit.studies["included"].astype(bool), "source"].dropna().astype(str)
+            found.update((part, None) for value in values for part in value.split("; ") if part)
+    return f"Data: {w.listed(list(found), 6)}." if found else ""

@@ -1,0 +1,206 @@
+"""How numbers, groups and directions are written in figures: pure functions from values to text."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from ipt_evidence.pooling.result import RATIO_MEASURES, BetweenGroups, PooledFit
+
+MINUS = "\u2212"
+SEVERAL = "\u2020"
+MEASURES = {
+    "SMD": ("g", "Hedges' g", "Standardised mean difference (Hedges' g)"),
+    "D": ("d", "Cohen's d", "Standardised mean difference (Cohen's d)"),
+    "SMDH": ("SMD", "SMD", "Standardised mean difference (unequal variances)"),
+    "SMD1": ("SMD", "Glass' delta", "Standardised mean difference (Glass' delta)"),
+    "SMCC": ("SMCC", "SMCC", "Standardised mean change (SD of the change)"),
+    "SMCR": ("SMCR", "SMCR", "Standardised mean change (SD at baseline)"),
+    "MD": ("MD", "Mean difference", "Mean difference"),
+    "MC": ("MC", "Mean change", "Mean change"),
+    "ROM": ("RoM", "Ratio of means", "Ratio of means"),
+    "OR": ("OR", "Odds ratio", "Odds ratio"),
+    "PETO": ("OR", "Peto odds ratio", "Odds ratio (Peto)"),
+    "RR": ("RR", "Risk ratio", "Risk ratio"),
+    "IRR": ("IRR", "Rate ratio", "Incidence rate ratio"),
+    "HR": ("HR", "Hazard ratio", "Hazard ratio"),
+    "RD": ("RD", "Risk difference", "Risk difference"),
+    "effect": ("Effect", "Effect", "Effect"),
+}
+ARMS = {
+    "ipt": "IPT",
+    "combined": "combined treatment",
+    "control": "control",
+    "psychotherapy": "other psychotherapy",
+    "pharmacotherapy": "pharmacotherapy",
+}
+COLUMN_NAMES = {
+    "n_1": "n",
+    "n_2": "n",
+    "mean_1": "Mean",
+    "mean_2": "Mean",
+    "sd_1": "SD",
+    "sd_2": "SD",
+    "std_error": "SE",
+    "n_sessions": "Sessions",
+    "time_weeks": "Weeks",
+}
+WORDS = {"ipt": "IPT", "cbt": "CBT", "ptsd": "PTSD", "vs": "vs"}
+
+
+def is_ratio(measure: str) -> bool:
+    """Return whether the measure is analysed as a logarithm and shown as a ratio."""
+    return measure in RATIO_MEASURES
+
+
+def measure_names(measure: str) -> tuple[str, str, str]:
+    """Return the symbol, the short and the long name of a measure."""
+    return MEASURES.get(measure, (measure, measure, measure))
+
+
+def number(value: float, digits: int) -> str:
+    """Return a number with fixed decimals and a real minus sign; empty when missing.
+
+    Examples
+    --------
+    >>> number(-0.128, 2), number(-0.001, 2), number(float("nan"), 2)
+    ('−0.13', '0.00', '')
+    """
+    if math.isnan(value):
+        return ""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Return an interval in square brackets; empty when a limit is missing."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def plain(value: float) -> str:
+    """Return a number with as many decimals as it needs, for axis ticks."""
+    return f"{value + 0.0:.6g}".replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    """Return ``p = 0.052`` or ``p < 0.001``; empty when missing."""
+    if math.isnan(p):
+        return ""
+    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
+
+
+def small(value: float) -> str:
+    """Return a variance with two decimals, three when it is below 0.1."""
+    if value != 0 and abs(value) < 0.0005:
+        return "< 0.001"
+    return "0" if value == 0 else number(value, 2 if abs(value) >= 0.0995 else 3)
+
+
+def equals(value: float) -> str:
+    """Return ``= 0.16`` or ``< 0.001``."""
+    text = small(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def heterogeneity(fit: PooledFit) -> str:
+    """Return the heterogeneity line of a fit: tau2 and I2 with their intervals, and Cochran's Q."""
+    parts = []
+    if fit.method.tau2_method != "EE" and not math.isnan(fit.tau2):
+        limits = (fit.tau2_ci_low, fit.tau2_ci_high)
+        known = all(math.isfinite(x) for x in limits)
+        parts.append(f"τ² {equals(fit.tau2)}" + (f" ({small(limits[0])} to {small(limits[1])})" if known else ""))
+    if not math.isnan(fit.i2):
+        known = math.isfinite(fit.i2_ci_low) and math.isfinite(fit.i2_ci_high)
+        parts.append(f"I² = {fit.i2:.0f}%" + (f" ({fit.i2_ci_low:.0f}% to {fit.i2_ci_high:.0f}%)" if known else ""))
+    if not math.isnan(fit.q):
+        parts.append(", ".join(x for x in (f"Q = {number(fit.q, 1)}", f"df = {fit.q_df}", p_value(fit.q_p)) if x))
+    return "Heterogeneity: " + ", ".join(parts) if parts else ""
+
+
+def between(test: BetweenGroups) -> str:
+    """Return the line of the test between groups."""
+    return f"Test for subgroup differences: Q = {number(test.q, 1)}, df = {test.df}, {p_value(test.p_value)}"
+
+
+def people(fit: PooledFit) -> str:
+    """Return ``n = 2,802``; ``n ≥ 2,802`` when some trials do not say; empty when none does."""
+    if fit.n_participants is None:
+        return ""
+    partial = any(note.startswith("Participants are known") for note in fit.notes)
+    return f"n {'≥' if partial else '='} {fit.n_participants:,}"
+
+
+def counts(fit: PooledFit) -> str:
+    """Return ``k = 31, n = 2,802``."""
+    return ", ".join(x for x in (f"k = {fit.k}", people(fit)) if x)
+
+
+def humanise(name: str) -> str:
+    """Return an identifier as words; text that is not an identifier stays as it is.
+
+    Examples
+    --------
+    >>> humanise("eating_disorder"), humanise("ipt_vs_control | depression"), humanise("HAM-D only")
+    ('Eating disorder', 'IPT vs control | Depression', 'HAM-D only')
+    """
+    return " | ".join(_humanise_one(part) for part in name.split(" | "))
+
+
+def _humanise_one(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        return name
+    words = [WORDS.get(word, word) for word in name.split("_") if word]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]]) if words else name
+
+
+def capitalise(text: str) -> str:
+    """Return the text with its first letter in upper case, the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def favours(studies: Iterable[pd.DataFrame]) -> tuple[str, str]:
+    """Return who is favoured left and right of no difference; a positive effect always favours arm 1.
+
+    Parameters
+    ----------
+    studies : iterable of pandas.DataFrame
+        The studies of the fits; the column `contrast` (``"ipt_vs_control"``) names the arms. Without it arm 1 is called
+        IPT when every `arm_1` says so, and ``"intervention"`` otherwise.
+    """
+    tables = [table.loc[table["included"].astype(bool)] for table in studies]
+    found = [str(x) for t in tables if "contrast" in t.columns for x in t["contrast"].dropna()]
+    pairs = {tuple(c.split("_vs_", 1)) for c in found if "_vs_" in c}
+    if pairs and len(found) == sum(map(len, tables)):
+        right, left = ({pair[side] for pair in pairs} for side in (0, 1))
+        return _arm(left, "comparator"), _arm(right, "arm with IPT")
+    arms = [str(x).lower() for t in tables if "arm_1" in t.columns for x in t["arm_1"]]
+    named = bool(arms) and len(arms) == sum(map(len, tables)) and all("ipt" in arm for arm in arms)
+    return "comparator", "IPT" if named else "intervention"
+
+
+def _arm(names: set[str], several: str) -> str:
+    if len(names) != 1:
+        return several
+    name = next(iter(names))
+    return ARMS.get(name, name.replace("_", " "))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return the text in lines of at most `width` characters; at least one line."""
+    return textwrap.wrap(text, width, break_long_words=True) or [""]
+
+
+def listed(items: Sequence[str], limit: int = 4) -> str:
+    """Return items joined by commas, those beyond `limit` counted."""
+    shown = list(items[:limit])
+    if len(items) > limit:
+        shown.append(f"{len(items) - limit} more")
+    return ", ".join(shown)
