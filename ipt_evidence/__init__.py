@@ -15,8 +15,22 @@ if TYPE_CHECKING:
     from ipt_evidence.figures.alt_text import alt_text
     from ipt_evidence.figures.forest import forest_plot
     from ipt_evidence.figures.forest_rows import forest_rows
+    from ipt_evidence.figures.output import save_figure
+    from ipt_evidence.pooling.batch import pool_many
+    from ipt_evidence.pooling.bayes import bayes
+    from ipt_evidence.pooling.bayes_result import BayesFit
+    from ipt_evidence.pooling.binary import pool_binary
+    from ipt_evidence.pooling.binary_result import BinaryFit
+    from ipt_evidence.pooling.dependence import multilevel
     from ipt_evidence.pooling.fit import pool
+    from ipt_evidence.pooling.location_scale import LocationScale, location_scale
+    from ipt_evidence.pooling.model_comparison import compare_models
+    from ipt_evidence.pooling.multilevel_result import MultilevelFit
+    from ipt_evidence.pooling.regression import meta_regression
+    from ipt_evidence.pooling.regression_result import MetaRegression
     from ipt_evidence.pooling.result import PooledFit, PooledFits
+    from ipt_evidence.pooling.sampling_covariance import sampling_covariance
+    from ipt_evidence.pooling.simulate import simulate
     from ipt_evidence.pooling.subgroups import pool_by
     from ipt_evidence.sources.registry import list_datasets, load_dataset
     from ipt_evidence.studies.one_per_trial import one_per_trial
@@ -35,11 +49,26 @@ _HOMES = {
     "to_points": "effects.convert",
     "pool": "pooling.fit",
     "pool_by": "pooling.subgroups",
+    "pool_many": "pooling.batch",
+    "simulate": "pooling.simulate",
+    "meta_regression": "pooling.regression",
+    "compare_models": "pooling.model_comparison",
+    "location_scale": "pooling.location_scale",
+    "multilevel": "pooling.dependence",
+    "sampling_covariance": "pooling.sampling_covariance",
+    "pool_binary": "pooling.binary",
+    "bayes": "pooling.bayes",
     "PooledFit": "pooling.result",
     "PooledFits": "pooling.result",
+    "MetaRegression": "pooling.regression_result",
+    "LocationScale": "pooling.location_scale",
+    "MultilevelFit": "pooling.multilevel_result",
+    "BinaryFit": "pooling.binary_result",
+    "BayesFit": "pooling.bayes_result",
     "forest_plot": "figures.forest",
     "forest_rows": "figures.forest_rows",
     "alt_text": "figures.alt_text",
+    "save_figure": "figures.output",
 }
 
 __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
@@ -54,11 +83,26 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "to_points",
     "pool",
     "pool_by",
+    "pool_many",
+    "simulate",
+    "meta_regression",
+    "compare_models",
+    "location_scale",
+    "multilevel",
+    "sampling_covariance",
+    "pool_binary",
+    "bayes",
     "PooledFit",
     "PooledFits",
+    "MetaRegression",
+    "LocationScale",
+    "MultilevelFit",
+    "BinaryFit",
+    "BayesFit",
     "forest_plot",
     "forest_rows",
     "alt_text",
+    "save_figure",
 ]
 
 

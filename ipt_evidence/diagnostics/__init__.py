@@ -1,0 +1,1 @@
+"""Is the answer robust? Influence, small-study effects, selection."""

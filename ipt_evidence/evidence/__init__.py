@@ -1,0 +1,1 @@
+"""The evidence itself: analyses that answer the questions of the psychotherapy literature."""
