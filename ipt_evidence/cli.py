@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -258,7 +257,7 @@ def forest(
         )
         names = _names(by) if by else [] if condition else ["condition"]
         fit = pool_by(rows, names, overall=by is not None, **chosen) if names else pool_one(rows, **chosen)
-        figure = forest_plot(fit)
+        figure = forest_plot(fit, overall=True if by else None)
         _write_whole(output, lambda path: save_figure(figure, path))
         typer.echo(f"{output}: {alt_text(fit)}", err=True)
 
@@ -435,9 +434,7 @@ def _print_rich(table: pd.DataFrame, title: str, caption: str) -> None:
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place and move it in when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         write(part)
         part.replace(path)

@@ -35,7 +35,7 @@ def footnotes(
     rob : sequence of str
         Columns of risk-of-bias judgements shown.
     """
-    lines = [_marks(rows), _left_out(unlisted), _narrow(fits)]
+    lines = [_marks(rows), _left_out(unlisted), _two_trials(fits), _narrow(fits)]
     if rob:
         used = set(rows.loc[rows["kind"] == "study", list(rob)].to_numpy().ravel())
         lines.append(legend(rob, used))
@@ -60,6 +60,15 @@ def _left_out(fits: Sequence[PooledFit]) -> str:
         "1 row without a usable effect is" if len(reasons) == 1 else f"{len(reasons)} rows without a usable effect are"
     )
     return f"{rows} left out: {w.listed(counted)}."
+
+
+def _two_trials(fits: Sequence[PooledFit]) -> str:
+    """Return the Wald interval of pooled effects of two trials, whose Hartung-Knapp interval hangs on one degree."""
+    pairs = [fit for fit in fits if fit.k == 2 and fit.method.ci_method.startswith("hksj")]
+    if not pairs:
+        return ""
+    wald = w.listed([_wald(fit) for fit in pairs], len(pairs))
+    return f"Two trials leave the Hartung-Knapp interval one degree of freedom and allow no prediction. Wald: {wald}."
 
 
 def _narrow(fits: Sequence[PooledFit]) -> str:

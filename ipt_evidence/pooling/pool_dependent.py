@@ -225,8 +225,8 @@ def _one_trial(model: BlockModel, used: npt.NDArray[np.bool_], method: PoolMetho
     effect, variance = _trial_means(model, 0.0)
     estimate, error = float(effect[0]), float(np.sqrt(variance[0]))
     half = float(quantile(method.level, np.inf)) * error
-    unknown = ("pi_low", "pi_high", "tau2", "tau2_std_error", "sigma2_between", "sigma2_within", "i2", "h2", "q", "q_p")
-    unknown += ("log_likelihood",)
+    numbers = ("pi_low", "pi_high", "tau2", "tau2_std_error", "sigma2_between", "sigma2_within", "i2", "h2", "q", "q_p")
+    unknown = (*numbers, "log_likelihood")
     return PooledDependent(
         estimate=estimate,
         std_error=error,

@@ -76,8 +76,10 @@ def read_effects(effects: pd.DataFrame) -> tuple[Array, Array, npt.NDArray[np.ob
     if problems:
         raise SchemaError(sorted(problems, key=lambda x: x.row or 0), "cannot pool this table")
     why = np.full(len(effects), "", dtype=object)
-    given = effects["why_not"].fillna("").astype(str).to_numpy(dtype=object) if "why_not" in effects.columns else why
     unusable = np.isnan(y) | np.isnan(v)
+    if not unusable.any():
+        return y, v, why
+    given = effects["why_not"].fillna("").astype(str).to_numpy(dtype=object) if "why_not" in effects.columns else why
     why[unusable] = np.where(np.isnan(y), "no effect", "no variance")[unusable]
     why = np.where(unusable & (given != ""), given, why)
     return np.where(unusable, np.nan, y), np.where(unusable, np.nan, v), why
@@ -91,14 +93,14 @@ def _check_columns(effects: pd.DataFrame) -> str:
             [Problem(f"expected a pandas DataFrame with the columns effect and variance, received {kind}")],
             "cannot pool this table",
         )
-    twice = list(dict.fromkeys(effects.columns[effects.columns.duplicated()]))
-    if twice:
+    if not effects.columns.is_unique:
+        twice = list(dict.fromkeys(effects.columns[effects.columns.duplicated()]))
         raise SchemaError(
             [Problem("the column appears more than once; keep one of them", column=str(name)) for name in twice],
             "cannot pool this table",
         )
     missing = ["effect"] if "effect" not in effects.columns else []
-    if not {"variance", "std_error"} & set(effects.columns):
+    if "variance" not in effects.columns and "std_error" not in effects.columns:
         missing.append("variance (or std_error)")
     if missing:
         raise SchemaError(
@@ -111,6 +113,8 @@ def _check_columns(effects: pd.DataFrame) -> str:
 def _numbers(effects: pd.DataFrame, name: str) -> tuple[Array, list[Problem]]:
     """Return a column as floats, and a problem for each cell that is not a number."""
     column = effects[name]
+    if column.dtype == np.float64:
+        return column.to_numpy(), []
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
         return np.full(len(column), np.nan), [Problem("expected numbers, the column holds dates", column=name)]
     try:
@@ -209,12 +213,12 @@ def aggregate(
     ``c = rho / (1 + (m - 1) rho)``, ``1'V^-1 y = (sum z x - c sum z sum x) / (1 - rho)``.
     """
     used = ~np.isnan(y)
+    if trial.size == 0 or np.bincount(trial[used], minlength=1).max() <= 1:
+        return one_per_unit(y, v, why_not)
     codes, first = np.unique(trial[used], return_inverse=True, return_index=True)[1:][::-1]
     order = np.argsort(np.argsort(first))
     unit = order[codes]
     size = np.bincount(unit)
-    if (size == 1).all():
-        return one_per_unit(y, v, why_not)
     if how == "weighted" and rho >= 1:
         raise OptionError(
             "rho = 1 with aggregation='weighted' has no solution (the covariance matrix is singular); "
@@ -270,8 +274,8 @@ def participants(effects: pd.DataFrame, units: Units, trial: npt.NDArray[np.intp
     An arm that appears in several rows of a trial counts once, with its largest number.
     """
     used = units.unit_of_row >= 0
-    if not set(SIZE_COLUMNS) & set(effects.columns):
-        return People(None, 0, int(np.unique(trial[used]).size))
+    if not any(name in effects.columns for name in SIZE_COLUMNS):
+        return People(None, 0, int(np.count_nonzero(np.bincount(trial[used], minlength=1))))
     rows = effects.iloc[np.flatnonzero(used)]
     sizes, names = zip(*(_arm(rows, *columns) for columns in ARM_SIZES), strict=True)
     same_name = names[0] == names[1]

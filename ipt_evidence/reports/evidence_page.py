@@ -121,8 +121,15 @@ def _row(group: Any, fit: PooledFit) -> dict[str, Any]:
         "tau2": f"{fit.tau2:.3f}" if several else "–",
         "i2": f"{fit.i2:.0f}%" if several else "–",
         "p": _p_value(fit.p_value) if fit.k else "–",
-        "note": " ".join(fit.notes),
+        "note": " ".join([*fit.notes, *_wald(fit)]),
     }
+
+
+def _wald(fit: PooledFit) -> list[str]:
+    """Return the Wald interval where a reader must hold the Hartung-Knapp interval against it."""
+    if fit.k != 2 or fit.method.ci_method == "wald":
+        return []
+    return [f"Wald interval: {_number(fit.wald_ci_low)} to {_number(fit.wald_ci_high)}."]
 
 
 def _number(x: float) -> str:

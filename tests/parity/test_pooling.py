@@ -369,3 +369,12 @@ def test_adult_depression_with_the_cma_convention() -> None:
     assert fit.k == 31
     assert (fit.estimate, fit.ci_low, fit.ci_high) == near(0.4812, 0.3002, 0.6622)
     assert fit.i2 == pytest.approx(77.38, abs=PRINTED)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("method", [m for m in get_args(Tau2Method) if m not in STOPS_EARLY])
+def test_log_likelihood(name: str, method: Any) -> None:
+    reference = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    table = pd.DataFrame({"effect": reference["yi"], "variance": reference["vi"]})
+    fit = ipt.pool(table, tau2_method=method, preset="metafor")
+    assert fit.log_likelihood == pytest.approx(reference["pool"][method]["z"]["logLik"], rel=CONVERGED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -22,7 +23,6 @@ def test_equal_coefficients_are_a_chi_square(n: int, q: float) -> None:
 @pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
 @pytest.mark.parametrize("factor", [0.3, 1.0, 2.0])
 def test_agrees_with_high_precision_inversion(n: int, spread: float, factor: float) -> None:
-    mpmath = pytest.importorskip("mpmath")
     c = np.geomspace(10.0**-spread, 1.0, n)
     x = factor * float(c.sum())
     with mpmath.workdps(30):
