@@ -1,6 +1,6 @@
 """How long is one random-effects fit, and how does it grow with the number of studies?
 
-python benchmarks/single_fit.py           needs the peers of benchmarks/requirements.txt; uses R's metafor where R is there
+python benchmarks/single_fit.py     needs the peers of benchmarks/requirements.txt; uses R with metafor where it is there
 """
 
 from __future__ import annotations

@@ -393,7 +393,7 @@ def _short(table: pd.DataFrame) -> pd.DataFrame:
             "group": table["group"],
             "k": table["k"],
             "n": table["n_participants"].astype("string").fillna("-"),
-            "g" if table["measure"].isin(["SMD"]).all() else "effect": number("estimate", "{:.2f}"),
+            "g" if (table["measure"].eq("SMD") | table["k"].eq(0)).all() else "effect": number("estimate", "{:.2f}"),
             "CI": interval(table["ci_low"], table["ci_high"]),
             "prediction": interval(table["pi_low"], table["pi_high"]),
             "tau2": number("tau2", "{:.3f}"),
