@@ -1,6 +1,6 @@
 """How long is one random-effects fit, and how does it grow with the number of studies?
 
-python benchmarks/single_fit.py     needs the peers of benchmarks/requirements.txt; uses R with metafor where it is there
+python benchmarks/single_fit.py     needs the peers of benchmarks/requirements.txt; times R too where it has metafor
 """
 
 from __future__ import annotations
