@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.location_scale import LocationScale, location_scale
     from ipt_evidence.pooling.model_comparison import compare_models
     from ipt_evidence.pooling.multilevel_result import MultilevelFit
+    from ipt_evidence.pooling.prediction import bootstrap_prediction
     from ipt_evidence.pooling.regression import meta_regression
     from ipt_evidence.pooling.regression_result import MetaRegression
     from ipt_evidence.pooling.result import PooledFit, PooledFits
@@ -51,6 +52,7 @@ _HOMES = {
     "pool_by": "pooling.subgroups",
     "pool_many": "pooling.batch",
     "simulate": "pooling.simulate",
+    "bootstrap_prediction": "pooling.prediction",
     "meta_regression": "pooling.regression",
     "compare_models": "pooling.model_comparison",
     "location_scale": "pooling.location_scale",
@@ -85,6 +87,7 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "pool_by",
     "pool_many",
     "simulate",
+    "bootstrap_prediction",
     "meta_regression",
     "compare_models",
     "location_scale",

@@ -89,7 +89,7 @@ def describe_fits(fits: PooledFits, subject: str, *, with_overall: bool, favours
     parts = [tail] if tail else []
     if with_overall and fits.overall is not None and fits.overall.k:
         parts.append(f"overall {_estimate(fits.overall)}, k = {fits.overall.k}")
-    if fits.between is not None:
+    if fits.between is not None and fits.overall is not None:
         b = fits.between
         parts.append(f"test for subgroup differences Q = {w.number(b.q, 1)}, df = {b.df}, {w.p_value(b.p_value)}")
     return f"{head} {w.capitalise('; '.join(parts))}." if parts else head

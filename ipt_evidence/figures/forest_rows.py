@@ -276,7 +276,8 @@ def _lines(
         rows += writer.left_out(fit_or_fits) if writer.options.left_out else []
     elif total is not None:
         rows += writer.pooled(total, "overall", _model(total, "Overall"))
-    if isinstance(fit_or_fits, PooledFits) and fit_or_fits.between is not None:
+    if isinstance(fit_or_fits, PooledFits) and fit_or_fits.between is not None and fit_or_fits.overall is not None:
+        # groups pooled without an overall effect answer different questions: testing them against each other misleads
         rows.append(_row("between", w.between(fit_or_fits.between), ""))
     return rows[:-1] if rows and rows[-1]["kind"] == "spacer" else rows
 
