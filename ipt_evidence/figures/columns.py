@@ -151,8 +151,11 @@ def _digits(values: pd.Series) -> int:
 
 
 def _write_numbers(table: pd.DataFrame, *, name: str, digits: int) -> list[str]:
-    values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=math.nan)
-    return [number(float(x), digits) for x in values]
+    values = pd.to_numeric(table[name], errors="coerce")
+    total = name.replace("n_", "total_")
+    if name in ("n_1", "n_2") and total in table.columns:
+        values = values.fillna(pd.to_numeric(table[total], errors="coerce"))
+    return [number(float(x), digits) for x in values.to_numpy(dtype=float, na_value=math.nan)]
 
 
 def _write_text(table: pd.DataFrame, *, name: str) -> list[str]:

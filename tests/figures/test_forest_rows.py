@@ -242,3 +242,21 @@ def test_the_fit_is_not_changed(fits):
     rows["label"] = "changed"
     for key, fit in fits.items():
         assert_frame_equal(fit.studies, before[key])
+
+
+def test_group_sizes_of_trials_with_events_are_their_totals() -> None:
+    table = pd.DataFrame(
+        {
+            "study": ["Means 2001", "Events 2002"],
+            "effect": [0.3, 0.5],
+            "variance": [0.02, 0.03],
+            "n_1": [20.0, None],
+            "n_2": [21.0, None],
+            "total_1": [None, 30.0],
+            "total_2": [None, 31.0],
+        }
+    )
+    rows = ipt.forest_rows(ipt.pool(table, ci_method="wald"), columns="n")
+    studies = rows[rows["kind"] == "study"]
+    assert studies["text_n_1"].tolist() == ["20", "30"]
+    assert studies["text_n_2"].tolist() == ["21", "31"]
