@@ -17,15 +17,17 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ipt_evidence.errors import ConvergenceError
 from ipt_evidence.pooling.moments import Array as Array
+from ipt_evidence.pooling.moments import Moments, moments
 from ipt_evidence.pooling.moments import Values as Values
-from ipt_evidence.pooling.moments import moments
 
 Slopes = tuple[Values, Values]
 
 STEP_TOLERANCE = 32 * np.finfo(float).eps
+LAST_STEP = 1e-8  # Newton's error after a relative step this small is its square: below rounding
 MAX_ITERATIONS = 200
 BISECT_AFTER = 60
 
@@ -93,7 +95,11 @@ def score(y: Array, v: Array, t: Values, restricted: bool) -> Slopes:
     With ``P = W - W 1 1' W / sum(w)``: ``y'PPy - tr(P)`` for REML, ``y'PPy - sum(w)`` for ML (Viechtbauer 2005), and
     slope ``-2 y'PPPy + tr(PP)`` or ``-2 y'PPPy + sum(w^2)``.
     """
-    m = moments(y, v, t, third=True)
+    return score_of(moments(y, v, t, third=True), restricted)
+
+
+def score_of(m: Moments, restricted: bool) -> Slopes:
+    """Return :func:`score` from sums that are there already."""
     cubic = m.q3 - m.l2**2 / m.s1
     if restricted:
         return m.q2 - m.tr_p, m.tr_pp - 2 * cubic
@@ -112,7 +118,11 @@ def q_excess(y: Array, v: Array, t: Values, target: Values) -> Slopes:
     ``Q`` is convex and falls like ``1 / t``, so ``1 / Q`` is close to linear in t and Newton's steps on it do not
     overshoot.
     """
-    m = moments(y, v, t)
+    return q_excess_of(moments(y, v, t), target)
+
+
+def q_excess_of(m: Moments, target: Values) -> Slopes:
+    """Return :func:`q_excess` from sums that are there already."""
     ratio = target / m.q
     return 1.0 - ratio, -ratio * m.q2 / m.q
 
@@ -152,8 +162,9 @@ def newton(
     for iteration in range(MAX_ITERATIONS):
         value, slope = (np.asarray(x) for x in function(y, v, t, *args))
         low, high = np.where(value > 0, t, low), np.where(value > 0, high, t)
-        new = _next(t, value, slope, low, high, bisect=iteration >= BISECT_AFTER)
-        done = (np.abs(new - t) <= STEP_TOLERANCE * new) | (value == 0)
+        new, newtonian = _next(t, value, slope, low, high, bisect=iteration >= BISECT_AFTER)
+        tolerance = np.where(newtonian, LAST_STEP, STEP_TOLERANCE)
+        done = (np.abs(new - t) <= tolerance * new) | (value == 0)
         done |= high - low <= STEP_TOLERANCE * np.minimum(high, 2 * t)
         t = np.where(value == 0, t, new)
         result[active] = t
@@ -176,18 +187,21 @@ def newton_one(function: Callable[[float], tuple[float, float]], *, low: float, 
             return t
         low, high = (t, high) if value > 0 else (low, t)
         new = t - value / slope if slope and iteration < BISECT_AFTER else low
+        tolerance = LAST_STEP
         if not low < new < high:
-            new = 0.5 * (low + high) if high < np.inf else 2 * max(t, low)
-        if abs(new - t) <= STEP_TOLERANCE * new or high - low <= STEP_TOLERANCE * min(high, 2 * t):
+            new, tolerance = 0.5 * (low + high) if high < np.inf else 2 * max(t, low), STEP_TOLERANCE
+        if abs(new - t) <= tolerance * new or high - low <= STEP_TOLERANCE * min(high, 2 * t):
             return new
         t = new
     raise ConvergenceError(f"one fit did not converge in {MAX_ITERATIONS} steps; please report this data set")
 
 
-def _next(t: Array, value: Array, slope: Array, low: Array, high: Array, *, bisect: bool) -> Array:
-    """Return Newton's next point, or the middle of the bracket when the step leaves it."""
+def _next(
+    t: Array, value: Array, slope: Array, low: Array, high: Array, *, bisect: bool
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return Newton's next point, or the middle of the bracket when the step leaves it, and which of the two it is."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         step = t - value / slope
         middle = np.where(np.isfinite(high), 0.5 * (low + high), 2 * np.maximum(t, low))
     inside = (step > low) & (step < high) & (not bisect)
-    return np.where(inside, step, middle)
+    return np.where(inside, step, middle), inside

@@ -111,6 +111,47 @@ def _one(y: Array, w: Array, third: bool) -> Moments:
     return Moments(s1, s2, tr_p, tr_pp, mean, q, q2, q3, l2)
 
 
+def powers(y: Array) -> Array:
+    """Return the columns ``1, y, y^2``, from which :func:`moments_from_powers` reads all sums; center `y` first."""
+    columns = np.empty((y.size, 3))
+    columns[:, 0] = 1.0
+    columns[:, 1] = y
+    np.multiply(y, y, out=columns[:, 2])
+    return columns
+
+
+def moments_from_powers(columns: Array, v: Array, t: float) -> Moments:
+    """Return the sums of one data set from three matrix products: half the time of :func:`moments` when k is small.
+
+    Parameters
+    ----------
+    columns : numpy.ndarray
+        From :func:`powers`, shape ``(k, 3)``.
+    v : numpy.ndarray
+        Variances, shape ``(k,)``.
+    t : float
+        tau2.
+
+    Notes
+    -----
+    Sums of ``w r^2`` are put together from sums of ``w``, ``w y`` and ``w y^2``. With `y` centred near its mean this
+    loses a digit at most, so it serves the steps of an iteration; what is reported comes from :func:`moments`.
+    """
+    w = v + t
+    np.divide(1.0, w, out=w)
+    w2 = w * w
+    s1, y1, z1 = (w @ columns).tolist()
+    s2, y2, z2 = (w2 @ columns).tolist()
+    s3, y3, z3 = ((w2 * w) @ columns).tolist()
+    mean = y1 / s1
+    tr_p, tr_pp = s1 - s2 / s1, s2 - 2 * s3 / s1 + (s2 / s1) ** 2
+    if s2 > DOMINATED * s1 * s1:
+        exact = exact_traces(w[None])
+        tr_p, tr_pp = float(exact[0][0]), float(exact[1][0])
+    q, q2, q3 = (z - mean * (2 * y - mean * s) for z, y, s in ((z1, y1, s1), (z2, y2, s2), (z3, y3, s3)))
+    return Moments(s1, s2, tr_p, tr_pp, mean, q, q2, q3, y2 - mean * s2)
+
+
 def exact_traces(w: Array) -> tuple[Array, Array]:
     """Return ``tr(P)`` and ``tr(PP)`` where one weight dwarfs the others and the short formulas lose their digits.
 

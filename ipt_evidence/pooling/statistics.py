@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtri
 
+from ipt_evidence.options import Tau2Method
 from ipt_evidence.pooling.henmi_copas import henmi_copas
 from ipt_evidence.pooling.intervals import (
     Heterogeneity,
@@ -18,13 +20,19 @@ from ipt_evidence.pooling.intervals import (
     prediction_interval,
     q_p_value,
 )
-from ipt_evidence.pooling.kernel import log_likelihood
 from ipt_evidence.pooling.moments import Array, Moments, moments
 from ipt_evidence.pooling.result import PoolMethod
-from ipt_evidence.pooling.tau2 import estimate_tau2_one, q_profile_root_one, tau2_std_error
+from ipt_evidence.pooling.tau2 import (
+    QUADRATIC,
+    estimate_tau2_one,
+    q_profile_root_one,
+    tau2_error_of,
+    tau2_std_error,
+)
 from ipt_evidence.pooling.tau2_intervals import generalised_q, profile_likelihood
 
 NAN = float("nan")
+LOG_2PI = math.log(2 * math.pi)
 NO_LIMITS = (NAN, NAN)
 NOTHING = MeanInterval(NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN)
 NO_HETEROGENEITY = Heterogeneity(NAN, NAN, NAN, NAN)
@@ -85,7 +93,7 @@ def compute(y: Array, v: Array, method: PoolMethod, tau2: float | None = None) -
     common = common_moments(y, v)
     heterogeneous = method.tau2_method != "EE"
     t = tau2 if tau2 is not None else estimate_tau2_one(y, v, method.tau2_method) if heterogeneous else 0.0
-    sums = moments(y, v, t, third=method.ci_method == "kr")
+    sums = moments(y, v, t, third=True)
     mean = _mean(y, v, sums, k, method)
     estimated = heterogeneous and tau2 is None
     limits = _tau2_interval(y, v, t, method) if estimated else NO_LIMITS
@@ -93,9 +101,9 @@ def compute(y: Array, v: Array, method: PoolMethod, tau2: float | None = None) -
     error = mean.std_error if method.prediction_se == "ci" else mean.wald_std_error
     rule = method.prediction_df
     prediction = prediction_interval(mean.estimate, error, t, k, mean.df, rule, level) if heterogeneous else NO_LIMITS
-    se = float(tau2_std_error(y[None], v[None], np.array([t]), method.tau2_method)[0]) if estimated else NAN
+    se = _tau2_error(y, v, t, sums, method.tau2_method) if estimated else NAN
     q_p = float(q_p_value(common.q, k))
-    height = float(log_likelihood(y, v, t, restricted=method.tau2_method == "REML"))
+    height = _height(v, t, sums, restricted=method.tau2_method == "REML")
     own = (100 / v) / common.s1
     weights = own if method.ci_method == "henmi-copas" else 100 / (v + t) / sums.s1
     ends = (float(prediction[0]), float(prediction[1]))
@@ -107,6 +115,19 @@ def _without_heterogeneity(y: Array, v: Array, method: PoolMethod) -> Numbers:
     weights = np.full(y.size, 100.0)
     mean = mean_interval(moments(y, v, 0.0), 1.0, "wald", method.level) if y.size else NOTHING
     return Numbers(y.size, mean, NAN, NAN, NO_LIMITS, NO_HETEROGENEITY, NO_LIMITS, NAN, 0, NAN, NAN, weights, weights)
+
+
+def _tau2_error(y: Array, v: Array, t: float, sums: Moments, method: Tau2Method) -> float:
+    """Return the standard error of tau2."""
+    if method in QUADRATIC:
+        return float(tau2_std_error(y[None], v[None], np.array([t]), method)[0])
+    return float(tau2_error_of(sums, float(y.size), method))
+
+
+def _height(v: Array, t: float, sums: Moments, *, restricted: bool) -> float:
+    """Return the (restricted) log-likelihood; as :func:`ipt_evidence.pooling.kernel.log_likelihood`, from the sums."""
+    value = -0.5 * (float(np.log(v + t).sum()) + float(sums.q) + v.size * LOG_2PI)
+    return value - 0.5 * (math.log(sums.s1) - math.log(v.size) - LOG_2PI) if restricted else value
 
 
 def _mean(y: Array, v: Array, sums: Moments, k: float, method: PoolMethod) -> MeanInterval:

@@ -12,6 +12,8 @@ DerSimonian R, Kacker R. Random-effects model for meta-analysis of clinical tria
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri
@@ -23,14 +25,17 @@ from ipt_evidence.pooling.kernel import (
     newton,
     newton_one,
     q_excess,
+    q_excess_of,
     score,
+    score_of,
     score_value,
 )
-from ipt_evidence.pooling.moments import Array, Values, moments, rest
+from ipt_evidence.pooling.moments import Array, Moments, Values, moments, moments_from_powers, powers, rest
 
 GRID_RATIO = 2.0
 GRID_MAX_POINTS = 48
 Integers = npt.NDArray[np.intp]
+QUADRATIC = ("DL", "HE", "HS", "HSk", "SJ")
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
 
 
@@ -88,25 +93,35 @@ def estimate_tau2_one(y: Array, v: Array, method: Tau2Method) -> float:
     sign = np.append(np.asarray(score_value(y[None], v[None], grid, restricted)) > 0, False)
     cells = np.flatnonzero(sign[:-1] & ~sign[1:])
     edges = np.append(grid, np.inf).tolist()
-    roots = [_score_root(y, v, restricted, edges[cell], edges[cell + 1]) for cell in cells]
+    columns = powers(y)
+    roots = [_score_root(columns, v, restricted, edges[cell], edges[cell + 1]) for cell in cells]
     candidates = roots if sign[0] else [0.0, *roots]
     if len(candidates) == 1:
         return candidates[0]
     return max(candidates, key=lambda t: float(log_likelihood(y, v, t, restricted=restricted)))
 
 
-def _score_root(y: Array, v: Array, restricted: bool, low: float, high: float) -> float:
+def _score_root(columns: Array, v: Array, restricted: bool, low: float, high: float) -> float:
     start = 0.5 * (low + high) if high < np.inf else 2 * low
-    return newton_one(lambda t: score(y, v, t, restricted), low=low, high=high, start=start)  # type: ignore[arg-type,return-value]
+
+    def step(t: float) -> tuple[float, float]:
+        return cast("tuple[float, float]", score_of(moments_from_powers(columns, v, t), restricted))
+
+    return newton_one(step, low=low, high=high, start=start)
 
 
 def q_profile_root_one(y: Array, v: Array, target: float) -> float:
     """Return the tau2 of one data set at which the generalised Q statistic equals `target`; zero if it never does."""
-    if not moments(y, v, 0.0).q > target:
+    first = moments(y, v, 0.0)
+    if not first.q > target:
         return 0.0
-    value, slope = q_excess(y, v, 0.0, target)
-    start = -value / slope
-    return newton_one(lambda t: q_excess(y, v, t, target), low=0.0, high=np.inf, start=float(start))  # type: ignore[arg-type,return-value]
+    columns = powers(y)
+
+    def step(t: float) -> tuple[float, float]:
+        return cast("tuple[float, float]", q_excess_of(moments_from_powers(columns, v, t), target))
+
+    value, slope = cast("tuple[float, float]", q_excess_of(first, target))
+    return newton_one(step, low=0.0, high=np.inf, start=-value / slope)
 
 
 def _centred(y: Array, v: Array) -> Array:
@@ -222,20 +237,22 @@ def tau2_std_error(y: Array, v: Array, tau2: Array, method: Tau2Method) -> Array
     marginal covariance at the estimated tau2 (DerSimonian & Kacker 2007).
     """
     k = np.asarray(count(v))
-    s = moments(y, v, tau2, third=True)
     if method == "EE":
         return np.full(k.shape, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if method == "ML":
-            error = np.sqrt(2.0 / s.s2)
-        elif method == "REML":
-            error = np.sqrt(2.0 / s.tr_pp)
-        elif method in ROOT_METHODS:
-            error = k / (k - 1) / s.s1 * np.sqrt(2 * (k - 1))
-        else:
+        if method in QUADRATIC:
             weights, divisor = _quadratic_form(y, v, k, method)
             error = np.sqrt(2 * _trace_squared(weights, v, tau2)) / divisor
+        else:
+            error = np.asarray(tau2_error_of(moments(y, v, tau2, third=True), k, method))
     return np.where(k >= 2, error, np.nan)
+
+
+def tau2_error_of(s: Moments, k: Values, method: Tau2Method) -> Values:
+    """Return the standard error for the methods that need no more than the sums at the estimate."""
+    if method in ROOT_METHODS:
+        return k / (k - 1) / s.s1 * np.sqrt(2 * (k - 1))
+    return cast("Values", np.sqrt(2.0 / (s.s2 if method == "ML" else s.tr_pp)))
 
 
 def _quadratic_form(y: Array, v: Array, k: Array, method: Tau2Method) -> tuple[Array, Values]:
