@@ -76,7 +76,10 @@ def quantile(level: float, df: Values) -> Values:
     upper = 0.5 + level / 2
     if isinstance(df, float):
         return float(ndtri(upper) if df == np.inf else stdtrit(df, upper))
-    return pick(np.isfinite(df), stdtrit(np.where(np.isfinite(df), df, 1.0), upper), float(ndtri(upper)))
+    distinct, which = np.unique(df, return_inverse=True)
+    finite = np.isfinite(distinct)
+    values: Array = np.where(finite, stdtrit(np.where(finite, distinct, 1.0), upper), ndtri(upper))
+    return values[which]
 
 
 def two_sided_p(statistic: Values, df: Values) -> Values:
