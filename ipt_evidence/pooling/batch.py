@@ -88,9 +88,10 @@ def pool_many(
 
     Notes
     -----
-    Cost is linear in the number of data sets and in `k`; memory beyond the input and the result is a few hundred
-    kilobytes per worker, because the work is done in chunks. With the extra ``fast`` (numba), jobs of more than a few
-    ten thousand fits run on compiled sums.
+    Cost is linear in the number of data sets and in `k`. The work is done in chunks of bounded size; putting the result
+    together takes about four times its own size for a moment (430 MiB for a million fits). With the extra ``fast``
+    (numba), jobs of more than a few ten thousand fits run on compiled sums. Results do not depend on `n_jobs`; they may
+    differ in the last digits with the other data sets of a chunk.
 
     Examples
     --------
