@@ -32,10 +32,13 @@ class TableScan:
         Cells as text, indexed by line in the file (index name ``"line"``); ``None`` when no table could be made out.
     problems : tuple of Problem
         Faults of the file itself: encoding, delimiter, header, rows of the wrong length.
+    notes : tuple of str
+        What the reader concluded or converted and a user should know, such as the direction of the effects.
     """
 
     frame: pd.DataFrame | None
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(path: str | PathLike[str]) -> pd.DataFrame:

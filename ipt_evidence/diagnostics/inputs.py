@@ -1,0 +1,97 @@
+"""What every diagnostic looks at: a fit, or a table of effects that is pooled first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ipt_evidence.errors import NotEstimableError, OptionError
+from ipt_evidence.pooling.result import PooledFit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """The trials a diagnostic looks at, one effect each.
+
+    Attributes
+    ----------
+    fit : PooledFit
+        Their pooled effect.
+    effect, variance : numpy.ndarray
+        Shape ``(k,)``, in the order of ``fit.studies``.
+    labels : tuple of str
+        Names of the trials.
+    studies : pandas.DataFrame
+        Their rows of ``fit.studies``, numbered from 0; rows that were not pooled are left out.
+    """
+
+    fit: PooledFit
+    effect: Array
+    variance: Array
+    labels: tuple[str, ...]
+    studies: pd.DataFrame
+
+    @property
+    def k(self) -> int:
+        """Number of trials."""
+        return len(self.effect)
+
+    @property
+    def std_error(self) -> Array:
+        """Standard errors, shape ``(k,)``."""
+        return np.sqrt(self.variance)
+
+
+def trials_of(data: PooledFit | pd.DataFrame, *, what: str, minimum: int = 1, **options: Any) -> Trials:
+    """Return the trials behind a fit, or those of a table of effects, which is pooled first.
+
+    Parameters
+    ----------
+    data : PooledFit or pandas.DataFrame
+        Fit with one effect per trial, or effects as for :func:`ipt_evidence.pool`.
+    what : str
+        Name of the diagnostic, for messages.
+    minimum : int
+        Fewest trials the diagnostic can work with.
+    **options
+        Of :func:`ipt_evidence.pool`; only with a table, a fit brings its own.
+
+    Raises
+    ------
+    OptionError
+        `data` is neither, options came with a fit, or the fit keeps several effects per trial.
+    NotEstimableError
+        There are fewer trials than `minimum`.
+    """
+    import pandas as pd
+
+    from ipt_evidence.pooling.fit import pool
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(data, pd.DataFrame):
+        fit = pool(data, **given)
+    elif not isinstance(data, PooledFit):
+        raise OptionError(f"{what} needs a fit of pool() or a table of effects; received {type(data).__name__}")
+    elif given:
+        raise OptionError(f"{what}: {', '.join(given)} cannot be changed in a fit; give the table of effects instead")
+    else:
+        fit = data
+    if fit.method.dependence in ("three_level", "che"):
+        raise OptionError(
+            f"{what} needs one effect per trial, this fit keeps several (dependence={fit.method.dependence!r}); "
+            "pool with dependence='aggregate'"
+        )
+    if fit.k < minimum:
+        raise NotEstimableError(f"{what} needs at least {minimum} trials; there are {fit.k}")
+    studies = fit.studies
+    studies = studies[studies["included"].to_numpy(dtype=bool)].reset_index(drop=True)
+    effect, variance = (studies[name].to_numpy(dtype=float) for name in ("effect", "variance"))
+    return Trials(fit, effect, variance, tuple(studies["study"].astype(str)), studies)
