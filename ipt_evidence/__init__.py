@@ -10,6 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ipt_evidence.diagnostics.limit_meta import LimitMeta, limit_meta
+    from ipt_evidence.diagnostics.pet_peese import PetPeese, pet_peese
+    from ipt_evidence.diagnostics.small_study import begg_test, egger_test
+    from ipt_evidence.diagnostics.small_study_events import debray_test, harbord_test, peters_test
+    from ipt_evidence.diagnostics.small_study_result import SmallStudyTest
+    from ipt_evidence.diagnostics.trim_and_fill import TrimAndFill, trim_and_fill
     from ipt_evidence.effects.compute import effect_sizes
     from ipt_evidence.effects.convert import convert, nnt, to_points
     from ipt_evidence.figures.alt_text import alt_text
@@ -67,6 +73,18 @@ _HOMES = {
     "MultilevelFit": "pooling.multilevel_result",
     "BinaryFit": "pooling.binary_result",
     "BayesFit": "pooling.bayes_result",
+    "egger_test": "diagnostics.small_study",
+    "begg_test": "diagnostics.small_study",
+    "peters_test": "diagnostics.small_study_events",
+    "harbord_test": "diagnostics.small_study_events",
+    "debray_test": "diagnostics.small_study_events",
+    "SmallStudyTest": "diagnostics.small_study_result",
+    "trim_and_fill": "diagnostics.trim_and_fill",
+    "pet_peese": "diagnostics.pet_peese",
+    "limit_meta": "diagnostics.limit_meta",
+    "TrimAndFill": "diagnostics.trim_and_fill",
+    "PetPeese": "diagnostics.pet_peese",
+    "LimitMeta": "diagnostics.limit_meta",
     "forest_plot": "figures.forest",
     "forest_rows": "figures.forest_rows",
     "alt_text": "figures.alt_text",
@@ -102,6 +120,18 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "MultilevelFit",
     "BinaryFit",
     "BayesFit",
+    "egger_test",
+    "begg_test",
+    "peters_test",
+    "harbord_test",
+    "debray_test",
+    "SmallStudyTest",
+    "trim_and_fill",
+    "pet_peese",
+    "limit_meta",
+    "TrimAndFill",
+    "PetPeese",
+    "LimitMeta",
     "forest_plot",
     "forest_rows",
     "alt_text",

@@ -36,13 +36,8 @@ def cautions(
     SmallKWarning
         There are fewer than ten trials.
     """
-    fit, said = trials.fit, []
-    if trials.k < FEW_TRIALS:
-        said.append(
-            f"{what} rests on {trials.k} trials; below {FEW_TRIALS} it can hardly tell bias from chance "
-            "(Cochrane Handbook 13.3.5.4)."
-        )
-        warnings.warn(said[-1], SmallKWarning, stacklevel=3)
+    fit, said = trials.fit, list[str]()
+    said += few_trials(trials.k, what)
     if heterogeneity and fit.i2 >= LARGE_I2:
         said.append(f"Heterogeneity is large (I2 = {fit.i2:.0f}%): {what} may take it for bias, or miss bias under it.")
     if standard_errors and fit.measure in STANDARDISED:
@@ -53,3 +48,28 @@ def cautions(
     if events and fit.measure in RATIO_MEASURES:
         said.append("The standard error of a ratio of events depends on the ratio, so the two are correlated anyway.")
     return tuple(said)
+
+
+def few_trials(k: int, what: str) -> tuple[str, ...]:
+    """Return what to say of too few trials, and warn; nothing where there are ten or more.
+
+    Parameters
+    ----------
+    k : int
+        Number of trials.
+    what : str
+        Name of the method.
+
+    Warns
+    -----
+    SmallKWarning
+        There are fewer than ten trials.
+    """
+    if k >= FEW_TRIALS:
+        return ()
+    said = (
+        f"{what} rests on {k} trials; below {FEW_TRIALS} it can hardly tell bias from chance "
+        "(Cochrane Handbook 13.3.5.4)."
+    )
+    warnings.warn(said, SmallKWarning, stacklevel=4)
+    return (said,)

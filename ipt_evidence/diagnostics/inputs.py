@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ipt_evidence.errors import NotEstimableError, OptionError
+from ipt_evidence.errors import NarrowIntervalWarning, NotEstimableError, OptionError
 from ipt_evidence.pooling.result import PooledFit
 
 if TYPE_CHECKING:
@@ -44,6 +45,20 @@ class Trials:
         """Number of trials."""
         return len(self.effect)
 
+    def keep(self, use: npt.NDArray[np.bool_], reason: str) -> tuple[Trials, tuple[str, ...]]:
+        """Return the trials marked in `use`, and a note that names the others with the reason they were left out."""
+        if use.all():
+            return self, ()
+        labels = np.array(self.labels, dtype=object)
+        kept = replace(
+            self,
+            effect=self.effect[use],
+            variance=self.variance[use],
+            labels=tuple(labels[use]),
+            studies=self.studies[use].reset_index(drop=True),
+        )
+        return kept, (f"Left out, {reason}: {', '.join(labels[~use])}.",)
+
     @property
     def std_error(self) -> Array:
         """Standard errors, shape ``(k,)``."""
@@ -77,7 +92,9 @@ def trials_of(data: PooledFit | pd.DataFrame, *, what: str, minimum: int = 1, **
 
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(data, pd.DataFrame):
-        fit = pool(data, **given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NarrowIntervalWarning)
+            fit = pool(data, **given)
     elif not isinstance(data, PooledFit):
         raise OptionError(f"{what} needs a fit of pool() or a table of effects; received {type(data).__name__}")
     elif given:
