@@ -10,12 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ipt_evidence.diagnostics.excess_significance import excess_significance
+    from ipt_evidence.diagnostics.failsafe import failsafe_n
     from ipt_evidence.diagnostics.limit_meta import LimitMeta, limit_meta
+    from ipt_evidence.diagnostics.p_curve import p_curve
+    from ipt_evidence.diagnostics.p_uniform import p_uniform_star
     from ipt_evidence.diagnostics.pet_peese import PetPeese, pet_peese
+    from ipt_evidence.diagnostics.power import power
     from ipt_evidence.diagnostics.small_study import begg_test, egger_test
     from ipt_evidence.diagnostics.small_study_events import debray_test, harbord_test, peters_test
     from ipt_evidence.diagnostics.small_study_result import SmallStudyTest
     from ipt_evidence.diagnostics.trim_and_fill import TrimAndFill, trim_and_fill
+    from ipt_evidence.diagnostics.z_values import caliper_test, z_curve
     from ipt_evidence.effects.compute import effect_sizes
     from ipt_evidence.effects.convert import convert, nnt, to_points
     from ipt_evidence.figures.alt_text import alt_text
@@ -85,6 +91,13 @@ _HOMES = {
     "TrimAndFill": "diagnostics.trim_and_fill",
     "PetPeese": "diagnostics.pet_peese",
     "LimitMeta": "diagnostics.limit_meta",
+    "p_curve": "diagnostics.p_curve",
+    "p_uniform_star": "diagnostics.p_uniform",
+    "failsafe_n": "diagnostics.failsafe",
+    "excess_significance": "diagnostics.excess_significance",
+    "z_curve": "diagnostics.z_values",
+    "caliper_test": "diagnostics.z_values",
+    "power": "diagnostics.power",
     "forest_plot": "figures.forest",
     "forest_rows": "figures.forest_rows",
     "alt_text": "figures.alt_text",
@@ -132,6 +145,13 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "TrimAndFill",
     "PetPeese",
     "LimitMeta",
+    "p_curve",
+    "p_uniform_star",
+    "failsafe_n",
+    "excess_significance",
+    "z_curve",
+    "caliper_test",
+    "power",
     "forest_plot",
     "forest_rows",
     "alt_text",

@@ -69,7 +69,7 @@ def few_trials(k: int, what: str) -> tuple[str, ...]:
         return ()
     said = (
         f"{what} rests on {k} trials; below {FEW_TRIALS} it can hardly tell bias from chance "
-        "(Cochrane Handbook 13.3.5.4)."
+        "(Cochrane Handbook, chapter 13)."
     )
     warnings.warn(said, SmallKWarning, stacklevel=4)
     return (said,)
