@@ -14,8 +14,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import metapipe.models
@@ -25,12 +24,10 @@ from pymare.estimators import VarianceBasedLikelihoodEstimator
 from timing import median_seconds, table
 
 import ipt_evidence as ipt
-from ipt_evidence.pooling import moments
 
 K = 20
 SUBSETS, SUBSET_K = 1_000_000, 31
 SAMPLE = 200
-NEVER = 2**63
 OURS = "ipt_evidence pool_many, as it comes"
 R = """
 suppressMessages(library(metafor)); n <- as.integer(commandArgs(TRUE)[1]); k <- as.integer(commandArgs(TRUE)[2])
@@ -47,23 +44,8 @@ def draw(sets: int, k: int = K) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(0.4, np.sqrt(v + 0.1)), v
 
 
-@contextmanager
-def sums(*, compiled: bool) -> Iterator[None]:
-    """Run with the compiled or with the NumPy sums."""
-    before = moments.WORTH_COMPILING, moments._compiled_in_use
-    moments.WORTH_COMPILING, moments._compiled_in_use = (0 if compiled else NEVER), False
-    try:
-        yield
-    finally:
-        moments.WORTH_COMPILING, moments._compiled_in_use = before
-
-
 def ours(y: np.ndarray, v: np.ndarray, *, compiled: bool, n_jobs: int = 1) -> Callable[[], object]:
-    def run() -> object:
-        with sums(compiled=compiled):
-            return ipt.pool_many(y, v, n_jobs=n_jobs)
-
-    return run
+    return lambda: ipt.pool_many(y, v, n_jobs=n_jobs, engine="compiled" if compiled else "numpy")
 
 
 def fisher_scoring(y: np.ndarray, v: np.ndarray) -> np.ndarray:

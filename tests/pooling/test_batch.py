@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any, get_args
 
@@ -17,10 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import ipt_evidence as ipt
-from ipt_evidence.errors import NarrowIntervalWarning, OptionError, SchemaError
+from ipt_evidence.errors import MissingExtraError, NarrowIntervalWarning, OptionError, SchemaError
 from ipt_evidence.options import Tau2Method
-from ipt_evidence.pooling import batch, moments
-from ipt_evidence.pooling.kernel import count
+from ipt_evidence.pooling import batch, batch_sums, moments
+from ipt_evidence.pooling.kernel import count, log_likelihood
 from ipt_evidence.pooling.tau2 import estimate_tau2
 
 METHODS = get_args(Tau2Method)
@@ -36,22 +36,6 @@ SCALED = 1e-8
 Arrays = tuple[Any, Any, Any]
 
 
-@pytest.fixture(autouse=True)
-def with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start every test with the NumPy sums and put the switch back afterwards."""
-    monkeypatch.setattr(moments, "_compiled_in_use", False)
-
-
-@contextmanager
-def compiled_sums() -> Iterator[None]:
-    """Run with the compiled sums, then with NumPy's again."""
-    pytest.importorskip("numba")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moments, "_compiled_in_use", False)
-        assert moments.prefer_compiled(2**62)
-        yield
-
-
 def draw(seed: int = 1, sets: int = 40, k: int = 9, share: float = 0.6) -> Arrays:
     """Random effects, variances over two orders of magnitude, and masks of two or more studies."""
     rng = np.random.default_rng(seed)
@@ -61,6 +45,11 @@ def draw(seed: int = 1, sets: int = 40, k: int = 9, share: float = 0.6) -> Array
     mask[:, :2] = True
     mask[0, 2:] = False
     return y, v, mask
+
+
+def need_numba(engine: str) -> None:
+    if engine == "compiled":
+        pytest.importorskip("numba")
 
 
 def assert_same(one: pd.DataFrame, other: pd.DataFrame, tolerance: float) -> None:
@@ -118,6 +107,15 @@ def test_shared_studies_equal_tiled_ones(tau2_method: Any) -> None:
     assert_same(ipt.pool_many(y[0], v, mask), ipt.pool_many(tiled[0], v, mask), LAST_BITS)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_a_mask_that_holds_everything_still_counts_data_sets(engine: Any) -> None:
+    need_numba(engine)
+    y, v, _ = draw(sets=1)
+    fits = ipt.pool_many(y[0], v[0], np.ones((3, y.shape[1]), dtype=bool), engine=engine)
+    assert_same(fits, pd.concat([ipt.pool_many(y, v, engine=engine)] * 3, ignore_index=True), LAST_BITS)
+    assert batch_sums.fit_sums(y, v, np.ones((3, y.shape[1]), dtype=bool), "DL", compiled=False).k.shape == (3,)
+
+
 def test_studies_without_a_result_are_left_out() -> None:
     y, v, mask = draw()
     y_gaps, v_gaps = np.where(mask, y, np.nan), np.where(mask, v, np.nan)
@@ -169,19 +167,45 @@ def test_chunk_borders_do_not_matter(monkeypatch: pytest.MonkeyPatch, tau2_metho
     for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
         whole = ipt.pool_many(*arrays, tau2_method=tau2_method)
         with monkeypatch.context() as patch:
-            patch.setattr(batch, "CHUNK_ELEMENTS", elements)
+            patch.setattr(batch_sums, "NUMPY_ELEMENTS", elements)
             assert_same(ipt.pool_many(*arrays, tau2_method=tau2_method), whole, LAST_BITS)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("n_jobs", [2, -1])
-def test_workers_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch, n_jobs: int) -> None:
-    monkeypatch.setattr(batch, "CHUNK_ELEMENTS", 100)
+def test_workers_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch, n_jobs: int, engine: Any) -> None:
+    need_numba(engine)
+    monkeypatch.setattr(batch_sums, "NUMPY_ELEMENTS", 100)
+    monkeypatch.setattr(batch_sums, "COMPILED_ELEMENTS", 100)
     y, v, mask = draw(sets=101)
     for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
-        pd.testing.assert_frame_equal(ipt.pool_many(*arrays, n_jobs=n_jobs), ipt.pool_many(*arrays), check_exact=True)
-    with compiled_sums():
-        one, two = (ipt.pool_many(y, v, mask, n_jobs=jobs) for jobs in (1, n_jobs))
-    pd.testing.assert_frame_equal(two, one, check_exact=True)
+        one, many = (ipt.pool_many(*arrays, engine=engine, n_jobs=jobs) for jobs in (1, n_jobs))
+        pd.testing.assert_frame_equal(many, one, check_exact=True)
+
+
+def sliced(arrays: Arrays, borders: list[int], **options: Any) -> pd.DataFrame:
+    """The fits of slices of a job, one job after the other, put together."""
+    pieces = [slice(a, b) for a, b in pairwise(borders)]
+    jobs = [[x if x is None or x.ndim == 1 else x[piece] for x in arrays] for piece in pieces]
+    return pd.concat([ipt.pool_many(*job, **options) for job in jobs], ignore_index=True)
+
+
+@pytest.mark.parametrize("tau2_method", METHODS)
+def test_compiled_fits_are_the_same_bits_in_any_slice(tau2_method: Any) -> None:
+    need_numba("compiled")
+    y, v, mask = draw(sets=50)
+    options = {"tau2_method": tau2_method, "engine": "compiled"}
+    for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
+        whole = ipt.pool_many(*arrays, **options)
+        pd.testing.assert_frame_equal(sliced(arrays, [0, 1, 18, 19, 50], **options), whole, check_exact=True)
+
+
+def test_numpy_fits_are_the_same_bits_in_slices_at_chunk_borders(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, v, mask = draw(sets=50)
+    monkeypatch.setattr(batch_sums, "NUMPY_ELEMENTS", 7 * y.shape[1])
+    for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
+        whole = ipt.pool_many(*arrays, engine="numpy")
+        pd.testing.assert_frame_equal(sliced(arrays, [0, 14, 21, 50], engine="numpy"), whole, check_exact=True)
 
 
 @given(seed=st.integers(0, 999))
@@ -259,6 +283,7 @@ def test_infinite_effects_are_refused() -> None:
         {"prediction_df": "k"},
         {"i2_method": "h"},
         {"level": 95},
+        {"engine": "fortran"},
     ],
 )
 def test_options_that_do_not_exist_are_refused(options: dict[str, Any]) -> None:
@@ -266,49 +291,55 @@ def test_options_that_do_not_exist_are_refused(options: dict[str, Any]) -> None:
         ipt.pool_many([0.1, 0.2], [0.1, 0.2], **options)
 
 
-def both_sums(y: Any, v: Any, t: Any) -> tuple[moments.Moments, moments.Moments]:
-    """The sums by NumPy and by the compiled function."""
-    plain = moments.moments(y, v, t, third=True)
-    with compiled_sums():
-        return plain, moments.moments(y, v, t, third=True)
-
-
-@pytest.mark.parametrize("shared", ["none", "y", "v", "both"])
-def test_compiled_sums_equal_numpys(shared: str) -> None:
-    y, v, mask = draw()
-    v = np.where(mask, v, np.inf) if shared in ("none", "y") else v
-    y, v = (y[:1] if shared in ("y", "both") else y), (v[:1] if shared in ("v", "both") else v)
-    for t in (np.zeros(40), np.linspace(0, 2, 40)):
-        for name, one, other in zip(moments.Moments._fields, *both_sums(y, v, t), strict=True):
-            scale = float(np.abs(one).max())
-            assert other == pytest.approx(one, rel=LAST_BITS, abs=LAST_BITS * scale), name
-
-
 @pytest.mark.parametrize("tau2_method", METHODS)
 @pytest.mark.parametrize("ci_method", INTERVALS)
 def test_compiled_fits_equal_numpys(tau2_method: Any, ci_method: Any) -> None:
+    need_numba("compiled")
     y, v, mask = draw()
     mask[1], mask[2, 1:] = False, False
     options = {"tau2_method": tau2_method, "ci_method": ci_method}
-    for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
-        plain = ipt.pool_many(*arrays, **options)
-        with compiled_sums():
-            assert_same(ipt.pool_many(*arrays, **options), plain, SAME_FIT)
+    for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None), (np.where(mask, y, np.nan), v, None)):
+        plain = ipt.pool_many(*arrays, engine="numpy", **options)
+        assert_same(ipt.pool_many(*arrays, engine="compiled", **options), plain, SAME_FIT)
 
 
-def test_large_jobs_switch_to_the_compiled_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tau2_method", ["REML", "ML"])
+def test_compiled_fits_find_the_higher_of_two_maxima(tau2_method: Any) -> None:
+    """Two precise trials that disagree and many imprecise ones: small and large tau2 both have a peak."""
+    need_numba("compiled")
+    rng = np.random.default_rng(8)
+    v = np.concatenate([np.full((400, 2), 1e-4), rng.uniform(0.5, 3.0, (400, 8))], axis=1)
+    y = rng.normal(0.0, np.sqrt(v) * rng.uniform(0.3, 3.0, v.shape))
+    plain = ipt.pool_many(y, v, tau2_method=tau2_method, engine="numpy")
+    assert_same(ipt.pool_many(y, v, tau2_method=tau2_method, engine="compiled"), plain, SAME_FIT)
+    grid = np.concatenate([[0.0], np.geomspace(1e-6, 100, 400)])
+    heights = np.stack(
+        [np.asarray(log_likelihood(y, v, np.full(400, t), restricted=tau2_method == "REML")) for t in grid], axis=1
+    )
+    inner = (heights[:, 1:-1] > heights[:, :-2]) & (heights[:, 1:-1] > heights[:, 2:])
+    peaks = inner.sum(axis=1) + (heights[:, 0] > heights[:, 1])
+    assert (peaks > 1).sum() >= 5, "the data must hold the case this test is about"
+
+
+def test_the_engine_goes_by_the_size_of_the_job_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
+    assert not batch_sums.use_compiled("auto", batch_sums.WORTH_COMPILING - 1)
+    assert batch_sums.use_compiled("auto", batch_sums.WORTH_COMPILING)
+    assert not batch_sums.use_compiled("numpy", 10**12)
     y, v, mask = draw()
-    ipt.pool_many(y, v, mask)
-    assert not moments._compiled_in_use
-    monkeypatch.setattr(moments, "WORTH_COMPILING", 100)
-    ipt.pool_many(y, v, mask)
-    assert moments._compiled_in_use
+    before = ipt.pool_many(y, v, mask)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_sums, "WORTH_COMPILING", 100)
+        large = ipt.pool_many(y, v, mask)
+    pd.testing.assert_frame_equal(large, ipt.pool_many(y, v, mask, engine="compiled"), check_exact=True)
+    pd.testing.assert_frame_equal(ipt.pool_many(y, v, mask), before, check_exact=True)
 
 
 def test_without_numba_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moments.importlib.util, "find_spec", lambda name: None)
-    assert not moments.prefer_compiled(2**62)
+    monkeypatch.setattr(batch_sums.importlib.util, "find_spec", lambda name: None)
+    assert not batch_sums.use_compiled("auto", 2**62)
+    with pytest.raises(MissingExtraError, match=r"ipt-evidence\[fast\]"):
+        ipt.pool_many([0.1, 0.2], [0.1, 0.1], engine="compiled")
 
 
 def exact(w: list[float]) -> tuple[float, float]:
@@ -338,10 +369,10 @@ def test_traces_equal_exact_fractions(w: list[float]) -> None:
 def test_a_dominating_study_costs_no_digits(variances: list[float]) -> None:
     v = np.array([variances, [0.1, 0.2, 0.3]])
     y = np.array([[0.5, 0.2, 0.9], [0.4, 0.1, 0.3]])
-    for found in both_sums(y, v, np.zeros(2)):
-        for b in range(2):
-            expected = exact((1.0 / v[b]).tolist())
-            assert (found.tr_p[b], found.tr_pp[b]) == pytest.approx(expected, rel=LAST_BITS)  # type: ignore[index]
+    found = moments.moments(y, v, np.zeros(2), third=True)
+    for b in range(2):
+        expected = exact((1.0 / v[b]).tolist())
+        assert (found.tr_p[b], found.tr_pp[b]) == pytest.approx(expected, rel=LAST_BITS)  # type: ignore[index]
     single = moments.moments(y[0], v[0], 0.0, third=True)
     assert (single.tr_p, single.tr_pp) == pytest.approx(exact((1.0 / v[0]).tolist()), rel=LAST_BITS)
 
@@ -351,7 +382,7 @@ def test_dominated_fits_agree_between_implementations(tau2_method: Any) -> None:
     v = np.array([[1e-12, 1e12, 2e12], [1e-12, 0.3, 0.2], [1e12, 0.1, 1e-12], [0.1, 0.2, 0.3]])
     y = np.array([[0.5, 0.2, 0.9], [0.5, 0.2, 0.9], [0.5, 0.4, 0.9], [0.1, 0.9, 0.4]])
     plain = ipt.pool_many(y, v, tau2_method=tau2_method)
-    with compiled_sums():
-        assert_same(ipt.pool_many(y, v, tau2_method=tau2_method), plain, SAME_FIT)
+    if importlib.util.find_spec("numba") is not None:
+        assert_same(ipt.pool_many(y, v, tau2_method=tau2_method, engine="compiled"), plain, SAME_FIT)
     assert count(v).tolist() == [3, 3, 3, 3]  # type: ignore[union-attr]
     assert plain["tau2"].to_numpy() == pytest.approx(estimate_tau2(y, v, tau2_method), rel=SAME_FIT)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import ipt_evidence as ipt
-from ipt_evidence.pooling import batch, moments
+from ipt_evidence.pooling import batch_sums
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,7 @@ def data(sets: int) -> tuple[Any, Any, Any]:
 
 @pytest.mark.parametrize("tau2_method", ["REML", "DL"])
 def test_a_cluster_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, client: Any, tau2_method: Any) -> None:
-    monkeypatch.setattr(moments, "_compiled_in_use", False)
-    monkeypatch.setattr(batch, "CHUNK_ELEMENTS", 600)
+    monkeypatch.setattr(batch_sums, "NUMPY_ELEMENTS", 600)
     y, v, mask = data(240)
     for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
         serial = ipt.pool_many(*arrays, tau2_method=tau2_method)
@@ -48,7 +47,7 @@ def test_a_cluster_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, client: 
 
 
 def test_the_work_is_done_by_the_cluster(monkeypatch: pytest.MonkeyPatch, client: Any) -> None:
-    monkeypatch.setattr(batch, "CHUNK_ELEMENTS", 600)
+    monkeypatch.setattr(batch_sums, "NUMPY_ELEMENTS", 600)
     y, v, mask = data(240)
     with distributed.get_task_stream(client) as stream, joblib.parallel_config(backend="dask"):
         ipt.pool_many(y, v, mask, n_jobs=2)
