@@ -94,7 +94,7 @@ def trials_of(data: PooledFit | pd.DataFrame, *, what: str, minimum: int = 1, **
     if isinstance(data, pd.DataFrame):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NarrowIntervalWarning)
-            fit = pool(data, **given)
+            fit = pool(data, **{"dependence": "aggregate"} | given)
     elif not isinstance(data, PooledFit):
         raise OptionError(f"{what} needs a fit of pool() or a table of effects; received {type(data).__name__}")
     elif given:

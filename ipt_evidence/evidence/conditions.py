@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
 from ipt_evidence.errors import NotEstimableError, OptionError
-from ipt_evidence.pooling.fit import PoolOptions
 from ipt_evidence.pooling.result import PooledFits
+from ipt_evidence.pooling.settings import PoolOptions, with_dependence
 from ipt_evidence.pooling.subgroups import pool_by
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def pool_by_condition(
     fits: dict[str, PooledFits] = {}
     for name in dict.fromkeys(rows["contrast"]):
         try:
-            fits[str(name)] = pool_by(rows[rows["contrast"] == name], by, overall=False, **options)
+            fits[str(name)] = pool_by(rows[rows["contrast"] == name], by, overall=False, **with_dependence(options))
         except NotEstimableError:
             continue
     if not fits:

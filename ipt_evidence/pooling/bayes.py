@@ -13,10 +13,10 @@ from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import Aggregation, check_level, check_rho, choose
 from ipt_evidence.pooling.bayes_result import BayesDependence, BayesFit, BayesMethod, PosteriorSummary
 from ipt_evidence.pooling.credible import shortest_mixture, shortest_tau, tau_mode
-from ipt_evidence.pooling.fit import SOFTWARE
 from ipt_evidence.pooling.notes import nothing_to_pool, one_measure, warn_mixed, warn_repeated
 from ipt_evidence.pooling.posterior import Mixtures, Model, TauPosterior, posterior_of_tau
 from ipt_evidence.pooling.priors import read_mu_prior, read_tau_prior
+from ipt_evidence.pooling.settings import SOFTWARE
 from ipt_evidence.pooling.studies_table import studies_table
 from ipt_evidence.pooling.units import (
     People,

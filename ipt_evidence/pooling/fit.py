@@ -27,10 +27,11 @@ from ipt_evidence.pooling.notes import (
     wald_half_width,
     warn_mixed,
     warn_repeated,
+    warn_several_comparisons,
 )
 from ipt_evidence.pooling.pool_dependent import pool_dependent
 from ipt_evidence.pooling.result import PooledFit, PoolMethod
-from ipt_evidence.pooling.settings import PRESETS, SOFTWARE, PoolOptions, resolve_method
+from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 from ipt_evidence.pooling.statistics import Numbers, compute
 from ipt_evidence.pooling.studies_table import StudiesSource
 from ipt_evidence.pooling.units import (
@@ -45,18 +46,7 @@ from ipt_evidence.pooling.units import (
 Codes = npt.NDArray[np.intp]
 Reasons = npt.NDArray[np.object_]
 
-__all__ = [
-    "PRESETS",
-    "SOFTWARE",
-    "PoolOptions",
-    "compute",
-    "fit_table",
-    "one_measure",
-    "pool",
-    "resolve_method",
-    "warn_mixed",
-    "warn_repeated",
-]
+__all__ = ["PoolOptions", "fit_table", "pool"]
 
 
 def pool(
@@ -98,9 +88,11 @@ def pool(
     level : float, optional
         Confidence level of all intervals; default 0.95.
     dependence : {"aggregate", "independent", "three_level", "che"}, optional
-        What happens to several effects of one trial. Default: one effect per trial. ``"three_level"`` and ``"che"``
-        (correlated and hierarchical effects, correlation `rho`) keep them all; their `ci_method` is ``"cr2"`` (robust,
-        the default there), ``"cr1"``, ``"cr0"``, ``"t"`` or ``"wald"``, and tau2 is the sum of both levels.
+        What happens to several effects of one trial. Default: one effect per trial, with a warning where they are
+        different comparisons (several treatments against one control) and not several outcomes of one; giving the
+        option says that it is meant. ``"three_level"`` and ``"che"`` (correlated and hierarchical effects, correlation
+        `rho`) keep them all; their `ci_method` is ``"cr2"`` (robust, the default there), ``"cr1"``, ``"cr0"``, ``"t"``
+        or ``"wald"``, and tau2 is the sum of both levels.
     rho : float, optional
         Correlation between the sampling errors of one trial; default 0.6.
     aggregation : {"weighted", "mean"}, optional
@@ -145,11 +137,17 @@ def pool(
         aggregation=aggregation,
         preset=preset,
     )
-    return fit_table(effects, resolve_method(options))
+    return fit_table(effects, resolve_method(options), chosen=dependence is not None)
 
 
 def fit_table(
-    effects: pd.DataFrame, method: PoolMethod, *, group: str = "", tau2: float | None = None, empty: bool = False
+    effects: pd.DataFrame,
+    method: PoolMethod,
+    *,
+    group: str = "",
+    tau2: float | None = None,
+    empty: bool = False,
+    chosen: bool = True,
 ) -> PooledFit:
     """Return the fit of one table under settings already resolved.
 
@@ -159,19 +157,25 @@ def fit_table(
         A between-study variance to use instead of estimating one.
     empty : bool
         Return a fit without numbers, instead of raising, when no row can be pooled.
+    chosen : bool
+        Whether the caller chose what happens to several effects of one trial; if not, combining different comparisons
+        of a trial is warned of.
     """
     y, v, why_not = read_effects(effects)
+    used = ~np.isnan(y)
     measure = one_measure(effects, y)
-    trial = trial_codes(effects, ~np.isnan(y))
-    if np.isnan(y).all() and not empty:
+    trial = trial_codes(effects, used)
+    if not used.any() and not empty:
         raise NotEstimableError(nothing_to_pool(effects, why_not))
-    if method.dependence in ("three_level", "che") and not np.isnan(y).all():
+    if method.dependence in ("three_level", "che") and used.any():
         numbers, units, notes = _keep_all_effects(y, v, why_not, trial, method, tau2)
     else:
         units = _one_effect_each(y, v, why_not, trial, method)
         numbers, notes = compute(units.y, units.v, method, tau2), ()
     if method.dependence == "independent":
         warn_repeated(effects, trial, units)
+    elif method.dependence == "aggregate" and not chosen:
+        warn_several_comparisons(effects, trial, units)
     warn_mixed(effects, units)
     people = participants(effects, units, trial)
     notes = (*notes, *reading_notes(numbers, method, units, people))

@@ -17,16 +17,17 @@ Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of random-effects me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, cast
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import chdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from ipt_evidence.options import CiMethod, I2Method, PredictionDf
-from ipt_evidence.pooling.kernel import Array, Values, count
+from ipt_evidence.pooling.kernel import Array, Values
 from ipt_evidence.pooling.moments import Moments, moments
-from ipt_evidence.pooling.tau2 import q_profile_root
 
 
 class MeanSums(Protocol):
@@ -71,15 +72,38 @@ def pick(condition: object, yes: Values, no: Values) -> Values:
     return np.where(cast("Array", condition), yes, no)
 
 
+def everywhere(value: float, like: Values) -> Values:
+    """Return a value in the shape of another: a number, or an array full of it."""
+    return np.full(like.shape, value) if isinstance(like, np.ndarray) else value
+
+
+def root(x: Values) -> Values:
+    """Return the square root: for numbers as for arrays."""
+    return cast("Array", np.sqrt(x)) if isinstance(x, np.ndarray) else math.sqrt(x)
+
+
+def divide(above: Values, below: Values) -> Values:
+    """Return the quotient, without complaint where a standard error is zero."""
+    if isinstance(below, float) and below:
+        return above / below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return cast("Values", np.divide(above, below))
+
+
 def quantile(level: float, df: Values) -> Values:
     """Return the two-sided critical value of the t distribution; of the normal one where ``df`` is infinite."""
-    upper = 0.5 + level / 2
     if isinstance(df, float):
-        return float(ndtri(upper) if df == np.inf else stdtrit(df, upper))
+        return _quantile(level, df)
     distinct, which = np.unique(df, return_inverse=True)
-    finite = np.isfinite(distinct)
+    finite, upper = np.isfinite(distinct), 0.5 + level / 2
     values: Array = np.where(finite, stdtrit(np.where(finite, distinct, 1.0), upper), ndtri(upper))
     return values[which]
+
+
+@lru_cache(maxsize=1024)
+def _quantile(level: float, df: float) -> float:
+    upper = 0.5 + level / 2
+    return float(ndtri(upper) if df == np.inf else stdtrit(df, upper))
 
 
 def two_sided_p(statistic: Values, df: Values) -> Values:
@@ -105,18 +129,17 @@ def mean_interval(s: MeanSums, k: Values, method: CiMethod, level: float) -> Mea
     level : float
         Confidence level.
     """
-    wald = 1.0 / np.sqrt(s.s1)
+    wald = 1.0 / root(s.s1)
     several = k > 1
-    df = pick(several, k - 1, np.inf) if method != "wald" else pick(several, np.inf, np.inf)
+    df = pick(several, k - 1, np.inf) if method != "wald" else everywhere(np.inf, k)
     std_error = wald
     if method in ("hksj", "hksj-adhoc"):
         factor = pick(several, s.q / pick(several, k - 1, 1.0), 1.0)
         if method == "hksj-adhoc":
             factor = pick(factor > 1, factor, 1.0)
-        std_error = wald * np.sqrt(factor)
+        std_error = wald * root(factor)
     half = quantile(level, df) * std_error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.divide(s.mean, std_error)
+    statistic = divide(s.mean, std_error)
     return MeanInterval(
         s.mean, std_error, s.mean - half, s.mean + half, statistic, two_sided_p(statistic, df), df, wald
     )
@@ -162,27 +185,10 @@ def prediction_interval(
     ``estimate +- q sqrt(tau2 + std_error^2)`` (Higgins 2009). `rule` names the degrees of freedom of ``q``: ``"k-1"``,
     ``"k-2"``, ``"z"`` (normal) or ``"as-ci"`` (those of the confidence interval, as metafor does).
     """
-    df = {"k-1": k - 1, "k-2": k - 2, "z": pick(k > 0, np.inf, np.inf), "as-ci": ci_df}[rule]
+    df = {"k-1": k - 1, "k-2": k - 2, "z": everywhere(np.inf, k), "as-ci": ci_df}[rule]
     enough = k >= 3
-    half = quantile(level, pick(enough, df, 1.0)) * np.sqrt(tau2 + std_error**2)
+    half = quantile(level, pick(enough, df, 1.0)) * root(tau2 + std_error**2)
     return pick(enough, estimate - half, np.nan), pick(enough, estimate + half, np.nan)
-
-
-def tau2_q_profile(y: Array, v: Array, level: float) -> tuple[Array, Array]:
-    """Return the Q-profile interval of tau2 (Viechtbauer 2007), shape ``(batch,)`` each.
-
-    Notes
-    -----
-    The limits solve ``Q(tau2) = chi2 quantile``. Where even ``Q(0)`` is below the lower quantile the set is empty; both
-    limits are then zero.
-    """
-    k = np.asarray(count(v))
-    tail = (1 - level) / 2
-    df = np.maximum(k - 1, 1)
-    targets = np.concatenate([chdtri(df, tail), chdtri(df, 1 - tail)])
-    y2, v2 = (x if x.shape[0] == 1 else np.concatenate([x, x]) for x in (y, v))
-    low, high = np.split(q_profile_root(y2, v2, targets), 2)
-    return np.where(k > 1, low, np.nan), np.where(k > 1, high, np.nan)
 
 
 def typical_variance(s: Moments, k: Values) -> Values:
@@ -192,8 +198,7 @@ def typical_variance(s: Moments, k: Values) -> Values:
     -----
     ``(k - 1) / (sum(w) - sum(w^2) / sum(w))``, free of cancellation where one weight dwarfs the others.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return cast("Values", np.divide(k - 1, s.tr_p))
+    return divide(k - 1, s.tr_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +228,8 @@ def heterogeneity(
     if method == "q":
         return _from_q(common.q, k, level)
     typical = typical_variance(common, k)
-    with np.errstate(invalid="ignore"):
-        i2, low, high = (100 * t / (t + typical) for t in (tau2, *tau2_ci))
-        return Heterogeneity(i2, low, high, tau2 / typical + 1)
+    i2, low, high = (divide(100 * t, t + typical) for t in (tau2, *tau2_ci))
+    return Heterogeneity(i2, low, high, divide(tau2, typical) + 1)
 
 
 def _from_q(q: Values, k: Values, level: float) -> Heterogeneity:

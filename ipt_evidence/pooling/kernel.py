@@ -87,27 +87,22 @@ def log_likelihood(y: Array, v: Array, t: Values, *, restricted: bool) -> Values
     return cast("Values", value)
 
 
-def score(y: Array, v: Array, t: Values, restricted: bool) -> Slopes:
-    """Return twice the derivative of the log-likelihood at tau2 = t, and the derivative of that.
+def score_excess_of(m: Moments, restricted: bool) -> Slopes:
+    """Return ``1 - tr(P) / y'PPy`` (for ML ``1 - sum(w) / y'PPy``) and its slope, from sums that are there already.
 
     Notes
     -----
-    With ``P = W - W 1 1' W / sum(w)``: ``y'PPy - tr(P)`` for REML, ``y'PPy - sum(w)`` for ML (Viechtbauer 2005), and
-    slope ``-2 y'PPPy + tr(PP)`` or ``-2 y'PPPy + sum(w^2)``.
+    Twice the derivative of the log-likelihood, for REML ``y'PPy - tr(P)`` with ``P = W - W 1 1' W / sum(w)``
+    (Viechtbauer 2005), divided by ``y'PPy``: the sign and the roots are the same, and it is a straight line where all
+    variances are equal, so Newton's steps on it are few.
     """
-    return score_of(moments(y, v, t, third=True), restricted)
-
-
-def score_of(m: Moments, restricted: bool) -> Slopes:
-    """Return :func:`score` from sums that are there already."""
-    cubic = m.q3 - m.l2**2 / m.s1
-    if restricted:
-        return m.q2 - m.tr_p, m.tr_pp - 2 * cubic
-    return m.q2 - m.s1, m.s2 - 2 * cubic
+    trace, fall = (m.tr_p, m.tr_pp) if restricted else (m.s1, m.s2)
+    ratio = trace / m.q2
+    return 1.0 - ratio, (fall - 2 * ratio * (m.q3 - m.l2**2 / m.s1)) / m.q2
 
 
 def score_value(y: Array, v: Array, t: Values, restricted: bool) -> Values:
-    """Return the first of the two values of :func:`score`, which is all a scan over tau2 needs."""
+    """Return twice the derivative of the log-likelihood, which is all a scan over tau2 needs."""
     m = moments(y, v, t)
     return m.q2 - (m.tr_p if restricted else m.s1)
 
@@ -176,24 +171,6 @@ def newton(
             y, v, *args = (x[keep] if x.shape[0] == keep.size and keep.size > 1 else x for x in (y, v, *args))  # type: ignore[assignment]
     n = active.size
     raise ConvergenceError(f"{n} fits did not converge in {MAX_ITERATIONS} steps; please report this data set")
-
-
-def newton_one(function: Callable[[float], tuple[float, float]], *, low: float, high: float, start: float) -> float:
-    """Return the root for one data set, with plain numbers; otherwise as :func:`newton`."""
-    t = start
-    for iteration in range(MAX_ITERATIONS):
-        value, slope = function(t)
-        if value == 0:
-            return t
-        low, high = (t, high) if value > 0 else (low, t)
-        new = t - value / slope if slope and iteration < BISECT_AFTER else low
-        tolerance = LAST_STEP
-        if not low < new < high:
-            new, tolerance = 0.5 * (low + high) if high < np.inf else 2 * max(t, low), STEP_TOLERANCE
-        if abs(new - t) <= tolerance * new or high - low <= STEP_TOLERANCE * min(high, 2 * t):
-            return new
-        t = new
-    raise ConvergenceError(f"one fit did not converge in {MAX_ITERATIONS} steps; please report this data set")
 
 
 def _next(

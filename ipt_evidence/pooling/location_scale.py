@@ -17,7 +17,6 @@ from scipy.special import chdtrc
 from ipt_evidence.errors import ConvergenceError, NotEstimableError
 from ipt_evidence.options import Aggregation, Dependence, choose
 from ipt_evidence.pooling.design import INTERCEPT, Design, build_design, formula_variables, orthonormal_basis
-from ipt_evidence.pooling.fit import PoolOptions
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.regression import resolve_regression
 from ipt_evidence.pooling.regression_fit import coefficient_table, information_criteria, omnibus_numbers, prepare
@@ -29,6 +28,7 @@ from ipt_evidence.pooling.regression_kernel import (
 )
 from ipt_evidence.pooling.regression_result import OmnibusTest
 from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.settings import PoolOptions
 
 if TYPE_CHECKING:
     import pandas as pd

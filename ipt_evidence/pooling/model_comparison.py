@@ -11,9 +11,9 @@ import pandas as pd
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.options import Aggregation, Dependence, choose
 from ipt_evidence.pooling.design import build_design, formula_variables
-from ipt_evidence.pooling.fit import PoolOptions
 from ipt_evidence.pooling.regression import resolve_regression
 from ipt_evidence.pooling.regression_fit import compute_regression, prepare
+from ipt_evidence.pooling.settings import PoolOptions
 
 Criterion = Literal["AICc", "AIC", "BIC"]
 COLUMNS = (

@@ -13,10 +13,13 @@ from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NarrowInter
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.result import PoolMethod
-from ipt_evidence.pooling.units import People, Units
+from ipt_evidence.pooling.units import People, Units, distinct
+from ipt_evidence.studies.arms_keys import arm_keys
 
 if TYPE_CHECKING:
     from ipt_evidence.pooling.statistics import Numbers
+
+SHOWN_TRIALS = 5
 
 
 def one_measure(effects: pd.DataFrame, y: Array) -> str:
@@ -29,7 +32,7 @@ def one_measure(effects: pd.DataFrame, y: Array) -> str:
     """
     if "measure" not in effects.columns:
         return "effect"
-    found = list(dict.fromkeys(effects["measure"].to_numpy(dtype=object)[~np.isnan(y)]))
+    found = distinct(effects, "measure", ~np.isnan(y))
     if len(found) > 1:
         raise OptionError(
             f"the rows have {len(found)} measures ({', '.join(map(str, found))}); "
@@ -52,12 +55,39 @@ def warn_repeated(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Uni
         )
 
 
+def warn_several_comparisons(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Units) -> None:
+    """Warn when the rows combined into one effect of a trial are different comparisons, with an arm in common.
+
+    Several instruments, raters or times of one comparison are no reason: combining them is what is documented.
+    """
+    if not units.n_combined or not {"arm_1", "arm_2"} <= set(effects.columns):
+        return
+    used = np.flatnonzero(units.unit_of_row >= 0)
+    rows = used[np.bincount(trial[used])[trial[used]] > 1]
+    arms = effects[["arm_1", "arm_2"]].iloc[rows].assign(trial=trial[rows])
+    if len(arms.drop_duplicates()) == arms["trial"].nunique():
+        return
+    keys = arm_keys(arms, trial="trial").replace("", np.nan)
+    different = (keys.groupby(arms["trial"].to_numpy()).nunique() > 1).any(axis=1)
+    found = [t for t in dict.fromkeys(trial[rows].tolist()) if different[t]]
+    if found:
+        names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in found]
+        more = f" and {len(names) - SHOWN_TRIALS} more" if len(names) > SHOWN_TRIALS else ""
+        warnings.warn(
+            f"{_counted(len(names), 'trial')} with several comparisons that share participants brought to one effect "
+            f"by default: {', '.join(names[:SHOWN_TRIALS])}{more}. Say what you want: dependence='aggregate' (this), "
+            "one comparison per trial by combine_arms() or split_shared_control() beforehand, or dependence='che'.",
+            DependenceWarning,
+            stacklevel=4,
+        )
+
+
 def warn_mixed(effects: pd.DataFrame, units: Units) -> None:
     """Warn when rows of several contrasts or phases are pooled into one number."""
     used = units.unit_of_row >= 0
     for name in ("contrast", "phase"):
         if name in effects.columns:
-            found = list(dict.fromkeys(effects[name].to_numpy(dtype=object)[used]))
+            found = distinct(effects, name, used)
             if len(found) > 1:
                 warnings.warn(
                     f"rows of {len(found)} values of {name!r} are pooled together ({', '.join(map(str, found))}); "

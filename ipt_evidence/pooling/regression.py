@@ -22,7 +22,6 @@ from ipt_evidence.options import (
     choose,
 )
 from ipt_evidence.pooling.design import Design, build_design, formula_variables
-from ipt_evidence.pooling.fit import PoolOptions, resolve_method
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.permutation import PermutationTest, permutation_test
 from ipt_evidence.pooling.regression_fit import (
@@ -36,6 +35,7 @@ from ipt_evidence.pooling.regression_fit import (
 from ipt_evidence.pooling.regression_result import MetaRegression, OmnibusTest
 from ipt_evidence.pooling.result import PoolMethod
 from ipt_evidence.pooling.robust import ClusterMethod, RobustErrors, robust_errors
+from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 
 FEW_PER_COEFFICIENT = 10
 FEW_DF = 4.0

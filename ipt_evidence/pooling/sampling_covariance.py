@@ -10,8 +10,9 @@ Wei Y, Higgins JPT. Estimating within-study covariances in multivariate meta-ana
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,13 @@ from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import check_rho
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.units import read_effects
+from ipt_evidence.studies.arms_keys import arm_keys, words_key
 
 Ints = npt.NDArray[np.intp]
 STANDARDISED = ("SMD", "D")
 SHARED_MEASURES = (*STANDARDISED, "MD", "ROM", "OR", "RR", "RD")
-OUTCOME_COLUMNS = ("outcome", "instrument", "rating", "time", "time_weeks")
+OUTCOME_WORDS = ("outcome", "instrument", "rating", "time")
+OUTCOME_COLUMNS = (*OUTCOME_WORDS, "time_weeks")
 LOGIT_TO_D = 3 / np.pi**2
 
 
@@ -73,8 +76,9 @@ def sampling_covariance(effects: pd.DataFrame, *, rho: float = 0.6, cluster: str
     Parameters
     ----------
     effects : pandas.DataFrame
-        An effects table; the groups are told apart by `arm_1` and `arm_2` (same text = same group), the outcomes by
-        `outcome, instrument, rating, time, time_weeks`, as far as these columns exist.
+        An effects table; the groups are told apart by `arm_1` and `arm_2` as in :func:`shared_arms` ("IPT (individual)"
+        and "ipt" of one trial are one group), the outcomes by `outcome, instrument, rating, time, time_weeks` (texts
+        without case and punctuation), as far as these columns exist.
     rho : float
         Correlation between two outcomes (instruments, time points) measured in the same participants.
     cluster : str
@@ -119,10 +123,13 @@ def sampling_covariance(effects: pd.DataFrame, *, rho: float = 0.6, cluster: str
     groups = effects.groupby(cluster, sort=False, dropna=False).indices
     trials = tuple(groups)
     positions = tuple(np.sort(np.asarray(at, dtype=np.intp)) for at in groups.values())
-    rows = {i: _row(effects, i, y[i], v[i]) for at in positions if at.size > 1 for i in at}
+    several = np.sort(np.concatenate([at for at in positions if at.size > 1] or [np.empty(0, dtype=np.intp)]))
+    records = dict(zip(several.tolist(), _records(effects.iloc[several], cluster), strict=True))
+    rows = {i: _row(record, float(y[i]), float(v[i])) for i, record in records.items()}
     blocks, problems = [], []
     for at in positions:
-        block, missing = _block(effects, [rows[i] for i in at] if at.size > 1 else [], at, v, rho)
+        total = _participants([records[i] for i in at]) if at.size > 1 else float("nan")
+        block, missing = _block(effects, [rows[i] for i in at] if at.size > 1 else [], at, v, rho, total)
         problems += missing
         blocks.append(block)
     problems = list({p.row: p for p in problems}.values()) or _not_positive(trials, blocks)
@@ -131,17 +138,29 @@ def sampling_covariance(effects: pd.DataFrame, *, rho: float = 0.6, cluster: str
     return SamplingCovariance(trials, tuple(blocks), positions)
 
 
-def _block(effects: pd.DataFrame, rows: list[_Row], at: Ints, v: Array, rho: float) -> tuple[Array, list[Problem]]:
+def _records(effects: pd.DataFrame, cluster: str) -> list[dict[str, Any]]:
+    """Return the rows with their arms and outcomes named by keys that do not depend on the wording."""
+    named = effects.reindex(columns=["arm_1", "arm_2", cluster])
+    keys = arm_keys(named, trial=cluster)
+    plain = effects.assign(
+        **{f"arm_{side}": keys[f"arm_{side}"].replace("", f"arm {side}").to_numpy() for side in (1, 2)},
+        **{name: words_key(effects[name]) for name in OUTCOME_WORDS if name in effects},
+    )
+    return [{str(name): cell for name, cell in row.items()} for row in plain.to_dict("records")]
+
+
+def _block(
+    effects: pd.DataFrame, rows: list[_Row], at: Ints, v: Array, rho: float, total: float
+) -> tuple[Array, list[Problem]]:
     """Return the covariance of the rows of one trial and the cells it lacks."""
     block = np.diag(v[at])
-    total = _participants(effects, at) if len(rows) > 1 else float("nan")
     problems = []
     for i in range(len(rows)):
         for j in range(i):
             value = _covariance(effects, rows[i], rows[j], total, rho)
             block[i, j] = block[j, i] = value
             if np.isnan(value) and not np.isnan(v[at[i]] + v[at[j]]):
-                problems += [_unknown(effects, int(at[k]), rows[i], rows[j]) for k in (i, j)]
+                problems += [_unknown(effects, int(at[k]), rows[k], rows[i + j - k]) for k in (i, j)]
     block[np.isnan(v[at])] = np.nan
     block[:, np.isnan(v[at])] = np.nan
     return block, problems
@@ -175,9 +194,8 @@ def _measure(effects: pd.DataFrame) -> str:
     return measure
 
 
-def _row(effects: pd.DataFrame, i: int, y: float, v: float) -> _Row:
+def _row(row: Mapping[str, Any], y: float, v: float) -> _Row:
     """Return the record of one row."""
-    row = effects.iloc[i]
     arms = (_text(row, "arm_1", "arm 1"), _text(row, "arm_2", "arm 2"))
     outcome = tuple(_text(row, name, "") for name in OUTCOME_COLUMNS)
     measure = str(row.get("measure", "SMD"))
@@ -186,7 +204,7 @@ def _row(effects: pd.DataFrame, i: int, y: float, v: float) -> _Row:
     return _Row(arms, outcome, y, v, variance, means)
 
 
-def _arm_variance(row: pd.Series, measure: str, means: bool) -> tuple[float, float]:
+def _arm_variance(row: Mapping[str, Any], measure: str, means: bool) -> tuple[float, float]:
     """Return the part of the variance that comes from each group; NaN where its numbers are missing."""
     if measure in ("OR", "RR", "RD") or (measure in STANDARDISED and not means):
         return _event_variance(row, measure)
@@ -201,7 +219,7 @@ def _arm_variance(row: pd.Series, measure: str, means: bool) -> tuple[float, flo
     return float(part[0]), float(part[1])
 
 
-def _event_variance(row: pd.Series, measure: str) -> tuple[float, float]:
+def _event_variance(row: Mapping[str, Any], measure: str) -> tuple[float, float]:
     """Return the contribution of each group to the variance of a measure of events."""
     a = np.array([_number(row, "events_1"), _number(row, "events_2")])
     b = np.array([_number(row, "total_1"), _number(row, "total_2")]) - a
@@ -217,29 +235,30 @@ def _event_variance(row: pd.Series, measure: str) -> tuple[float, float]:
     return float(part[0]), float(part[1])
 
 
-def _participants(effects: pd.DataFrame, at: Ints) -> float:
+def _participants(rows: list[dict[str, Any]]) -> float:
     """Return the participants of a trial, every group once with its largest number."""
     largest: dict[str, float] = {}
-    for i in at:
-        row = effects.iloc[i]
+    for row in rows:
         for side in (1, 2):
             arm = _text(row, f"arm_{side}", f"arm {side}")
             largest[arm] = float(np.fmax(largest.get(arm, np.nan), _number(row, f"n_{side}")))
     return float(np.nansum(list(largest.values())))
 
 
-def _text(row: pd.Series, name: str, missing: str) -> str:
+def _text(row: Mapping[str, Any], name: str, missing: str) -> str:
     value = row.get(name, missing)
     return missing if pd.isna(value) else str(value)
 
 
-def _number(row: pd.Series, name: str) -> float:
+def _number(row: Mapping[str, Any], name: str) -> float:
     value = row.get(name, np.nan)
     return float("nan") if pd.isna(value) else float(value)
 
 
-def _unknown(effects: pd.DataFrame, i: int, a: _Row, b: _Row) -> Problem:
-    shared = ", ".join(sorted(set(a.arms) & set(b.arms)))
+def _unknown(effects: pd.DataFrame, i: int, own: _Row, other: _Row) -> Problem:
+    """Return the problem of row `i`, whose shared group has no numbers; the group is named as the row names it."""
+    sides = [side for side in (1, 2) if own.arms[side - 1] in other.arms]
+    shared = ", ".join(dict.fromkeys(str(effects.iloc[i].get(f"arm_{side}", f"arm {side}")) for side in sides))
     return Problem(
         f"shares the group {shared!r} with another row of its trial, but the numbers of that group are missing; fill "
         "in its size (n_1, n_2), events or SD, drop the row, or use rho alone",

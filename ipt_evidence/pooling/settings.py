@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict, cast
 
@@ -85,6 +86,19 @@ def resolve_method(options: PoolOptions) -> PoolMethod:
     OptionError
         A value is not among its choices, or an option is unknown.
     """
+    try:
+        return _resolved(tuple(options.items()))
+    except TypeError:  # a value that cannot be looked up, such as an array, is refused by its name
+        return _resolve(options)
+
+
+@lru_cache(maxsize=256)
+def _resolved(items: tuple[tuple[str, object], ...]) -> PoolMethod:
+    """Return the settings of options seen before; nearly all calls of a session use the same few."""
+    return _resolve(cast("PoolOptions", dict(items)))
+
+
+def _resolve(options: PoolOptions) -> PoolMethod:
     known = {f.name for f in fields(PoolMethod)} - {"software"}
     unknown = set(options) - known
     if unknown:
@@ -98,6 +112,14 @@ def resolve_method(options: PoolOptions) -> PoolMethod:
     method = replace(base, **given)  # type: ignore[arg-type]
     method = _consistent(method, given)
     return replace(method, level=check_level(method.level), rho=check_rho(method.rho))
+
+
+def with_dependence(options: PoolOptions) -> PoolOptions:
+    """Return the options with `dependence` said (that of the preset where it is not given).
+
+    For the package's own analyses, which combine the comparisons of a trial on purpose: pooling then warns of none.
+    """
+    return {**options, "dependence": resolve_method(options).dependence}
 
 
 NEEDS = {"henmi-copas": "DL", "kr": "REML"}

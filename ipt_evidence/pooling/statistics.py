@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import chdtri
@@ -22,10 +23,9 @@ from ipt_evidence.pooling.intervals import (
 )
 from ipt_evidence.pooling.moments import Array, Moments, moments
 from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.single import tau2_and_limits
 from ipt_evidence.pooling.tau2 import (
     QUADRATIC,
-    estimate_tau2_one,
-    q_profile_root_one,
     tau2_error_of,
     tau2_std_error,
 )
@@ -92,11 +92,10 @@ def compute(y: Array, v: Array, method: PoolMethod, tau2: float | None = None) -
     k, level = float(y.size), method.level
     common = common_moments(y, v)
     heterogeneous = method.tau2_method != "EE"
-    t = tau2 if tau2 is not None else estimate_tau2_one(y, v, method.tau2_method) if heterogeneous else 0.0
+    estimated = heterogeneous and tau2 is None
+    t, limits = _tau2(y, v, method) if estimated else (tau2 or 0.0, NO_LIMITS)
     sums = moments(y, v, t, third=True)
     mean = _mean(y, v, sums, k, method)
-    estimated = heterogeneous and tau2 is None
-    limits = _tau2_interval(y, v, t, method) if estimated else NO_LIMITS
     het = heterogeneity(common, k, t, limits, method.i2_method if heterogeneous else "q", level)
     error = mean.std_error if method.prediction_se == "ci" else mean.wald_std_error
     rule = method.prediction_df
@@ -143,17 +142,23 @@ def _mean(y: Array, v: Array, sums: Moments, k: float, method: PoolMethod) -> Me
     return mean_interval(sums, k, method.ci_method, method.level)
 
 
-def _tau2_interval(y: Array, v: Array, tau2: float, method: PoolMethod) -> tuple[float, float]:
-    """Return the interval of tau2 by the method asked for."""
-    level = method.level
-    if method.tau2_ci_method == "none":
-        return NO_LIMITS
-    if method.tau2_ci_method == "profile":
-        return profile_likelihood(y, v, tau2, restricted=method.tau2_method == "REML", level=level)
-    if method.tau2_ci_method in ("jackson", "biggerstaff-jackson"):
-        weights = 1 / v if method.tau2_ci_method == "biggerstaff-jackson" else 1 / np.sqrt(v)
-        return generalised_q(y, v, weights, level=level)
-    df, tail = y.size - 1.0, (1 - level) / 2
-    centred = y - y[np.argmin(v)]
-    low = q_profile_root_one(centred, v, float(chdtri(df, tail)))
-    return low, q_profile_root_one(centred, v, float(chdtri(df, 1 - tail)))
+def _tau2(y: Array, v: Array, method: PoolMethod) -> tuple[float, tuple[float, float]]:
+    """Return tau2 and its interval, by the methods asked for."""
+    kind, level = method.tau2_ci_method, method.level
+    if kind == "qprofile":
+        tau2, limits = tau2_and_limits(y, v, method.tau2_method, q_profile_targets(level, y.size))
+        return tau2, (limits[0], limits[1])
+    tau2 = tau2_and_limits(y, v, method.tau2_method)[0]
+    if kind == "none":
+        return tau2, NO_LIMITS
+    if kind == "profile":
+        return tau2, profile_likelihood(y, v, tau2, restricted=method.tau2_method == "REML", level=level)
+    weights = 1 / v if kind == "biggerstaff-jackson" else 1 / np.sqrt(v)
+    return tau2, generalised_q(y, v, weights, level=level)
+
+
+@lru_cache(maxsize=256)
+def q_profile_targets(level: float, k: int) -> tuple[float, float]:
+    """Return the values of Q at the limits of the Q-profile interval of tau2 (Viechtbauer 2007)."""
+    tail = (1 - level) / 2
+    return float(chdtri(k - 1.0, tail)), float(chdtri(k - 1.0, 1 - tail))

@@ -14,8 +14,9 @@ from scipy.special import chdtrc
 
 from ipt_evidence.errors import DependenceWarning, NotEstimableError, OptionError
 from ipt_evidence.pooling.common_tau2 import estimate_common_tau2
-from ipt_evidence.pooling.fit import PoolOptions, fit_table, resolve_method
+from ipt_evidence.pooling.fit import fit_table
 from ipt_evidence.pooling.result import BetweenGroups, PooledFit, PooledFits, PoolMethod
+from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 
 MISSING = "(missing)"
 COMMON_NOTE = "tau2 is estimated from the spread within all groups together."
@@ -88,13 +89,17 @@ def pool_by(
     method = resolve_method(options)
     groups = _split(effects, names)
     tau2 = _common_tau2(groups, method) if common_tau2 else None
-    fits = {key: fit_table(rows, method, group=_label(key), tau2=tau2, empty=True) for key, rows in groups.items()}
+    chosen = options.get("dependence") is not None
+    fits = {
+        key: fit_table(rows, method, group=_label(key), tau2=tau2, empty=True, chosen=chosen)
+        for key, rows in groups.items()
+    }
     if common_tau2:
         fits = {key: replace(fit, notes=(*fit.notes, COMMON_NOTE)) for key, fit in fits.items()}
     if not any(fit.k for fit in fits.values()):
         raise NotEstimableError(f"no group of {', '.join(names)} has a row with both an effect and a variance")
     _warn_shared(fits)
-    everything = fit_table(effects, method, group="Overall") if overall else None
+    everything = fit_table(effects, method, group="Overall", chosen=chosen) if overall else None
     return PooledFits(fits, names, everything, _between(fits, tau2), common_tau2)
 
 

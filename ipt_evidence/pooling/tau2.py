@@ -23,19 +23,17 @@ from ipt_evidence.pooling.kernel import (
     count,
     log_likelihood,
     newton,
-    newton_one,
     q_excess,
-    q_excess_of,
-    score,
-    score_of,
+    score_excess_of,
     score_value,
 )
-from ipt_evidence.pooling.moments import Array, Moments, Values, moments, moments_from_powers, powers, rest
+from ipt_evidence.pooling.moments import Array, Moments, Values, moments, rest
 
 GRID_RATIO = 2.0
 GRID_MAX_POINTS = 48
 Integers = npt.NDArray[np.intp]
 QUADRATIC = ("DL", "HE", "HS", "HSk", "SJ")
+LIKELIHOOD = ("REML", "ML")
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
 
 
@@ -66,7 +64,7 @@ def estimate_tau2(y: Array, v: Array, method: Tau2Method) -> Array:
     if method == "EE":
         return np.zeros(v.shape[0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        if method in ("REML", "ML"):
+        if method in LIKELIHOOD:
             tau2 = _likelihood_maximum(y, v, restricted=method == "REML")
         elif method in ROOT_METHODS:
             target = chdtri(k - 1, 0.5) if method == "PMM" else k - 1
@@ -74,54 +72,6 @@ def estimate_tau2(y: Array, v: Array, method: Tau2Method) -> Array:
         else:
             tau2 = np.asarray(_closed_form(y, v, k, method))
     return np.asarray(np.where(k >= 2, tau2, np.nan))
-
-
-def estimate_tau2_one(y: Array, v: Array, method: Tau2Method) -> float:
-    """Return the between-study variance of one data set of at least two studies, shape ``(k,)``.
-
-    The same estimators as :func:`estimate_tau2`, on plain numbers where that saves time.
-    """
-    if method in ROOT_METHODS:
-        y = y - y[np.argmin(v)]
-        target = float(chdtri(y.size - 1, 0.5)) if method == "PMM" else y.size - 1.0
-        return q_profile_root_one(y, v, target)
-    if method not in ("REML", "ML"):
-        return float(estimate_tau2(y[None], v[None], method)[0])
-    y = y - y[np.argmin(v)]
-    restricted = method == "REML"
-    grid = tau2_grid(y[None], v[None])[0]
-    sign = np.append(np.asarray(score_value(y[None], v[None], grid, restricted)) > 0, False)
-    cells = np.flatnonzero(sign[:-1] & ~sign[1:])
-    edges = np.append(grid, np.inf).tolist()
-    columns = powers(y)
-    roots = [_score_root(columns, v, restricted, edges[cell], edges[cell + 1]) for cell in cells]
-    candidates = roots if sign[0] else [0.0, *roots]
-    if len(candidates) == 1:
-        return candidates[0]
-    return max(candidates, key=lambda t: float(log_likelihood(y, v, t, restricted=restricted)))
-
-
-def _score_root(columns: Array, v: Array, restricted: bool, low: float, high: float) -> float:
-    start = 0.5 * (low + high) if high < np.inf else 2 * low
-
-    def step(t: float) -> tuple[float, float]:
-        return cast("tuple[float, float]", score_of(moments_from_powers(columns, v, t), restricted))
-
-    return newton_one(step, low=low, high=high, start=start)
-
-
-def q_profile_root_one(y: Array, v: Array, target: float) -> float:
-    """Return the tau2 of one data set at which the generalised Q statistic equals `target`; zero if it never does."""
-    first = moments(y, v, 0.0)
-    if not first.q > target:
-        return 0.0
-    columns = powers(y)
-
-    def step(t: float) -> tuple[float, float]:
-        return cast("tuple[float, float]", q_excess_of(moments_from_powers(columns, v, t), target))
-
-    value, slope = cast("tuple[float, float]", q_excess_of(first, target))
-    return newton_one(step, low=0.0, high=np.inf, start=-value / slope)
 
 
 def _centred(y: Array, v: Array) -> Array:
@@ -172,20 +122,49 @@ def q_profile_root(y: Array, v: Array, target: Array) -> Array:
 def tau2_grid(y: Array, v: Array) -> Array:
     """Return the tau2 values at which the score is looked at: zero, then geometric steps, shape ``(batch, points)``.
 
-    The first step is a tenth of the smallest variance (below it the score is nearly a straight line), the last one the
-    squared range of the effects (above it the score is negative).
+    The first step is a tenth of the smallest variance (below it the score is nearly a straight line), the last one
+    where :func:`last_positive` says that the score is negative from there on.
     """
     inside = np.isfinite(v)
+    k = np.maximum(inside.sum(axis=-1), 2)
     spread = np.where(inside, y, -np.inf).max(axis=-1) - np.where(inside, y, np.inf).min(axis=-1)
-    top = np.maximum(spread**2, np.finfo(float).tiny)
-    bottom = np.minimum(0.1 * v.min(axis=-1), top / 16)
+    center = np.where(inside, y, 0.0).sum(axis=-1) / k
+    square = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1) / (k - 1)
+    smallest, largest = v.min(axis=-1), np.where(inside, v, 0.0).max(axis=-1)
     with np.errstate(invalid="ignore"):
+        top = np.maximum(last_positive(spread, square, smallest, largest), np.finfo(float).tiny)
+        bottom = np.minimum(0.1 * smallest, top / 16)
         steps = np.log(top / bottom) / np.log(GRID_RATIO)
     widest = float(np.nanmax(np.where(np.isfinite(steps), steps, 4)))
     points = int(np.clip(np.ceil(widest) + 1, 6, GRID_MAX_POINTS))
     fraction = np.linspace(0.0, 1.0, points)
     grid = bottom[:, None] * (top / bottom)[:, None] ** fraction
     return np.concatenate([np.zeros((v.shape[0], 1)), grid], axis=1)
+
+
+def last_positive(spread: Values, square: Values, smallest: Values, largest: Values) -> Values:
+    """Return a tau2 above which the score of REML and of ML is negative, so that no maximum lies there.
+
+    Parameters
+    ----------
+    spread, square : float or numpy.ndarray
+        Range and variance (divided by ``k - 1``) of the effects.
+    smallest, largest : float or numpy.ndarray
+        Of the sampling variances.
+
+    Notes
+    -----
+    The smaller of two bounds, each from ``score = y'PPy - tr(P)``. An entry of ``Py`` is at most ``spread * P_ii`` and
+    ``P_ii < w_max``, so ``y'PPy < spread^2 w_max tr(P)``: negative from ``spread^2 - smallest`` on. Further
+    ``y'PPy <= w_max y'Py <= w_max^2 (k - 1) square`` and ``tr(P) >= (k - 1) w_min``: negative where
+    ``square (largest + t) < (smallest + t)^2``, a quadratic in t. For ML ``sum(w) > tr(P)`` is subtracted. At or below
+    zero both say that tau2 is zero.
+    """
+    half = 0.5 * square - smallest
+    inside = half * half + square * largest - smallest * smallest
+    if isinstance(inside, float):
+        return float(min(spread**2 - smallest, half + max(inside, 0.0) ** 0.5))
+    return np.asarray(np.minimum(spread**2 - smallest, half + np.sqrt(np.maximum(inside, 0.0))))
 
 
 def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:
@@ -213,7 +192,7 @@ def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:
 
 
 def _score_of(y: Array, v: Array, t: Array, restricted: Array) -> tuple[Array, Array]:
-    value, slope = score(y, v, t, bool(restricted[0]))
+    value, slope = score_excess_of(moments(y, v, t, third=True), bool(restricted[0]))
     return np.asarray(value), np.asarray(slope)
 
 

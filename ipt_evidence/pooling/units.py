@@ -11,6 +11,7 @@ Research Synthesis and Meta-Analysis. 2009, pp. 357-376 (the weighted mean under
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from ipt_evidence.pooling.kernel import Array
 ARM_SIZES = (("arm_1", "n_1", "total_1"), ("arm_2", "n_2", "total_2"))
 SIZE_COLUMNS = ("n_1", "n_2", "total_1", "total_2")
 VARIANCE_RANGE = (1e-120, 1e120)
+FLOAT = np.dtype(float)
 LABEL_COLUMNS = ("study", "author", "year", "trial_id")
 
 
@@ -72,17 +74,23 @@ def read_effects(effects: pd.DataFrame) -> tuple[Array, Array, npt.NDArray[np.ob
     y, v = columns["effect"][0], columns[spread][0]
     if spread == "std_error":
         v = np.sign(v) * v**2
+    why = np.full(y.size, "", dtype=object)
+    if not problems and _all_usable(y, v):
+        return y, v, why
     problems += _impossible_values(effects, y, v, spread)
     if problems:
         raise SchemaError(sorted(problems, key=lambda x: x.row or 0), "cannot pool this table")
-    why = np.full(len(effects), "", dtype=object)
     unusable = np.isnan(y) | np.isnan(v)
-    if not unusable.any():
-        return y, v, why
     given = effects["why_not"].fillna("").astype(str).to_numpy(dtype=object) if "why_not" in effects.columns else why
     why[unusable] = np.where(np.isnan(y), "no effect", "no variance")[unusable]
     why = np.where(unusable & (given != ""), given, why)
     return np.where(unusable, np.nan, y), np.where(unusable, np.nan, v), why
+
+
+def _all_usable(y: Array, v: Array) -> bool:
+    """Return whether no cell is missing or impossible, so that nothing needs a closer look."""
+    low, high = VARIANCE_RANGE
+    return bool(y.size and low <= v.min() and v.max() <= high and np.isfinite(y).all())
 
 
 def _check_columns(effects: pd.DataFrame) -> str:
@@ -113,7 +121,7 @@ def _check_columns(effects: pd.DataFrame) -> str:
 def _numbers(effects: pd.DataFrame, name: str) -> tuple[Array, list[Problem]]:
     """Return a column as floats, and a problem for each cell that is not a number."""
     column = effects[name]
-    if column.dtype == np.float64:
+    if column.dtype == FLOAT:
         return column.to_numpy(), []
     if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
         return np.full(len(column), np.nan), [Problem("expected numbers, the column holds dates", column=name)]
@@ -166,7 +174,9 @@ def trial_codes(effects: pd.DataFrame, used: npt.NDArray[np.bool_]) -> npt.NDArr
     """
     if "trial_id" not in effects.columns:
         return np.arange(len(effects))
-    codes = np.asarray(pd.factorize(effects["trial_id"])[0], dtype=np.intp)
+    codes = _codes(effects["trial_id"])
+    if codes.min(initial=0) >= 0:
+        return codes
     unknown = codes < 0
     if (unknown & used).any():
         hint = "expected a trial_id; fill it in, or drop the column to take every row as a trial of its own"
@@ -178,9 +188,32 @@ def trial_codes(effects: pd.DataFrame, used: npt.NDArray[np.bool_]) -> npt.NDArr
     return codes
 
 
+def _codes(column: pd.Series[Any]) -> npt.NDArray[np.intp]:
+    """Return an integer per distinct value in order of first appearance, -1 for a missing one.
+
+    Texts are told apart by a dictionary, which for tables of the usual size is much quicker than pandas.
+    """
+    values = column.to_numpy(dtype=object).tolist()
+    first = dict.fromkeys(values)
+    if set(map(type, first)) != {str}:
+        return np.asarray(pd.factorize(column)[0], dtype=np.intp)
+    if len(first) == len(values):
+        return np.arange(len(values))
+    number = {value: i for i, value in enumerate(first)}
+    return np.array([number[value] for value in values], dtype=np.intp)
+
+
+def distinct(effects: pd.DataFrame, name: str, used: npt.NDArray[np.bool_]) -> list[Any]:
+    """Return the different values of a column among some rows, in order of first appearance."""
+    values = effects[name].to_numpy(dtype=object)
+    return list(dict.fromkeys((values if used.all() else values[used]).tolist()))
+
+
 def one_per_unit(y: Array, v: Array, why_not: npt.NDArray[np.object_]) -> Units:
     """Return every usable row as a unit of its own."""
     used = ~np.isnan(y)
+    if used.all():
+        return Units(y.copy(), v.copy(), np.arange(y.size), why_not)
     unit = np.where(used, np.cumsum(used) - 1, -1)
     return Units(y[used], v[used], unit, why_not)
 
@@ -276,26 +309,45 @@ def participants(effects: pd.DataFrame, units: Units, trial: npt.NDArray[np.intp
     used = units.unit_of_row >= 0
     if not any(name in effects.columns for name in SIZE_COLUMNS):
         return People(None, 0, int(np.count_nonzero(np.bincount(trial[used], minlength=1))))
-    rows = effects.iloc[np.flatnonzero(used)]
-    sizes, names = zip(*(_arm(rows, *columns) for columns in ARM_SIZES), strict=True)
-    same_name = names[0] == names[1]
-    second = np.where(same_name, names[1] + " (arm 2)", names[1])
-    table = pd.DataFrame(
-        {"trial": np.tile(trial[used], 2), "arm": np.concatenate([names[0], second]), "n": np.concatenate(sizes)}
-    )
-    trials = table.groupby(["trial", "arm"], sort=False)["n"].max().groupby("trial")
-    known = trials.sum()[trials.count() == trials.size()]
-    return People(round(float(known.sum())) if known.size else None, int(known.size), int(trials.ngroups))
+    codes = trial[used]
+    sizes = [_sizes(effects, used, *names) for _, *names in ARM_SIZES]
+    several = np.bincount(codes)[codes] > 1
+    sums = (sizes[0] + sizes[1])[~several].tolist()
+    if several.any():
+        names = [_arm_names(effects, used, name)[several].tolist() for name, *_ in ARM_SIZES]
+        sums += _people_of_repeated(codes[several].tolist(), names, [x[several].tolist() for x in sizes])
+    known = [n for n in sums if n == n]
+    return People(round(sum(known)) if known else None, len(known), len(sums))
 
 
-def _arm(rows: pd.DataFrame, arm: str, n: str, total: str) -> tuple[Array, npt.NDArray[np.object_]]:
-    """Return the sizes and names of one side of the comparisons; an unnamed arm is called by its side."""
-    sizes = np.full(len(rows), np.nan)
-    for name in (n, total):
-        if name in rows.columns:
-            given = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+def _sizes(effects: pd.DataFrame, used: npt.NDArray[np.bool_], *columns: str) -> Array:
+    """Return the sizes of one side of the comparisons in use, from the first column that has them."""
+    sizes = np.full(len(effects), np.nan)
+    for name in columns:
+        if name in effects.columns:
+            column = effects[name]
+            if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+                given = column.to_numpy().astype(float)
+            else:
+                given = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
             sizes = np.where(np.isnan(sizes), given, sizes)
-    names = np.full(len(rows), arm, dtype=object)
-    if arm in rows.columns:
-        names = np.where(rows[arm].notna().to_numpy(), rows[arm].to_numpy(dtype=object), names)
-    return sizes, np.array([str(x) for x in names], dtype=object)
+    return sizes[used]
+
+
+def _arm_names(effects: pd.DataFrame, used: npt.NDArray[np.bool_], arm: str) -> npt.NDArray[np.object_]:
+    """Return the names of one side of the comparisons in use; an unnamed arm is called by its side."""
+    if arm not in effects.columns:
+        return np.full(int(used.sum()), arm, dtype=object)
+    column = effects[arm][used]
+    return column.astype(object).where(column.notna(), arm).astype(str).to_numpy(dtype=object)
+
+
+def _people_of_repeated(codes: list[int], names: list[list[str]], sizes: list[list[float]]) -> list[float]:
+    """Return for each trial of several rows the sum over its arms of their largest size; NaN where one is unknown."""
+    arms: dict[int, dict[str, float]] = {}
+    for trial, name_1, name_2, n_1, n_2 in zip(codes, *names, *sizes, strict=True):
+        largest = arms.setdefault(trial, {})
+        for name, n in ((name_1, n_1), (f"{name_2} (arm 2)" if name_1 == name_2 else name_2, n_2)):
+            before = largest.get(name, float("nan"))
+            largest[name] = before if before >= n or n != n else n
+    return [sum(largest.values()) for largest in arms.values()]

@@ -22,7 +22,7 @@ def test_each_cell_is_the_fit_of_its_own_rows(effects: pd.DataFrame) -> None:
             rows = effects[
                 (effects["contrast"] == contrast) & (effects["condition"] == condition) & (effects["phase"] == "acute")
             ]
-            assert fit.estimate == ipt.pool(rows).estimate
+            assert fit.estimate == ipt.pool(rows, dependence="aggregate").estimate
 
 
 def test_phase_none_takes_all_phases_and_another_phase_takes_others(effects: pd.DataFrame) -> None:

@@ -16,7 +16,8 @@ from scipy.stats import chi2
 
 import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
-from ipt_evidence.pooling.fit import fit_table, resolve_method
+from ipt_evidence.pooling.fit import fit_table
+from ipt_evidence.pooling.settings import resolve_method
 from ipt_evidence.studies.one_per_trial import one_per_trial
 
 pytestmark = [

@@ -179,3 +179,47 @@ def test_it_feeds_the_model_and_keeps_rows_that_are_left_out():
     assert fit.k_effects == 15
     independent = multilevel(trials)
     assert fit.estimate != independent.estimate
+
+
+def test_an_arm_in_two_wordings_is_one_group():
+    """Elkin 1989: "ipt (individual)" in one source, "ipt" in the other; HAM-D-17 and HAM-D (17)."""
+    import ipt_evidence as ipt
+
+    effects = ipt.effect_sizes(ipt.load_dataset("ipt"))
+    elkin = effects[(effects["trial_id"] == "elkin1989") & effects["instrument"].str.contains("HAM-D")]
+    v = sampling_covariance(elkin).to_matrix()
+    g, total = elkin["effect"].to_numpy(), 61 + 62 + 59 + 57
+    expected = 1 / 61 + np.outer(g, g) / (2 * total)
+    off = ~np.eye(len(g), dtype=bool)
+    assert v[off] == pytest.approx(expected[off], rel=EXACT)
+    assert np.diag(v) == pytest.approx(elkin["variance"].to_numpy(), rel=EXACT)
+
+
+def test_group_and_individual_arms_of_a_trial_stay_two():
+    table = binary((5, 9, 4), (20, 20, 25), "OR")
+    apart = sampling_covariance(table.assign(arm_1=["group ipt", "individual ipt"], arm_2=["waitlist", "placebo"]))
+    assert apart.to_matrix()[0, 1] == 0
+    one = sampling_covariance(table.assign(arm_1=["group ipt", "ipt"], arm_2=["waitlist", "placebo"]))
+    assert one.to_matrix()[0, 1] > 0
+
+
+def test_shared_arms_are_carried_into_a_fit_in_one_call():
+    """Donker 2013 and Markowitz 2015 use their IPT arm twice: their weight falls when that is said."""
+    import ipt_evidence as ipt
+
+    effects = ipt.effect_sizes(ipt.load_dataset("ipt"))
+    effects = effects[(effects["contrast"] == "ipt_vs_psychotherapy") & effects["effect"].notna()]
+    carried = multilevel(effects, vcov=sampling_covariance(effects))
+    alone = multilevel(effects)
+    twice = effects["trial_id"].isin(["donker2013", "markowitz2015"])
+    covariance = sampling_covariance(effects)
+    blocks = dict(zip(covariance.trials, covariance.blocks, strict=True))
+    for trial in effects.loc[twice, "trial_id"].unique():
+        assert blocks[trial][0, 1] > 0.3 * np.sqrt(blocks[trial][0, 0] * blocks[trial][1, 1])
+    assert carried.estimate != alone.estimate
+
+
+def test_the_message_names_the_group_as_the_table_does():
+    table = binary((5, 9, 4), (20, 20, 25), "OR").assign(arm_1=["IPT (A)", "CBT"], arm_2="Care as usual")
+    with pytest.raises(SchemaError, match="'Care as usual'"):
+        sampling_covariance(table.drop(columns=["events_2"]).assign(events_2=np.nan))

@@ -338,3 +338,53 @@ def test_log_likelihood_and_information_criteria(three: pd.DataFrame) -> None:
     expected = float(norm.logpdf(y, fit.estimate, np.sqrt(v)).sum())
     assert fit.log_likelihood == pytest.approx(expected)
     assert fit.aic == pytest.approx(4 - 2 * expected)
+
+
+def several_comparisons(**columns: object) -> pd.DataFrame:
+    """Two trials of two rows, arms as given, and one of a single row."""
+    trials = pd.DataFrame({"trial_id": ["a", "a", "b", "b", "c"], "variance": 0.05, "arm_1": "IPT", "arm_2": "CAU"})
+    return trials.assign(effect=[0.1, 0.5, 0.9, 0.2, 0.4], **columns)
+
+
+def said(table: pd.DataFrame, **options: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ipt.pool(table, ci_method="wald", **options)
+    return [str(w.message) for w in caught if w.category is DependenceWarning]
+
+
+@pytest.mark.parametrize("side", ["arm_1", "arm_2"])
+def test_different_comparisons_of_a_trial_are_named_unless_chosen(side: str) -> None:
+    table = several_comparisons(**{side: ["IPT", "IPT", "CBT", "waitlist", "IPT"]})
+    (message,) = said(table)
+    assert message.startswith("1 trial with several comparisons that share participants")
+    for words in (": b. ", "dependence='aggregate'", "combine_arms()", "split_shared_control()", "dependence='che'"):
+        assert words in message
+    assert len(said(table, preset="metapsy")) == 1, "a preset is not a choice"
+    assert said(table, dependence="aggregate") == said(table[::2]) == []
+    unused = table.assign(effect=[0.1, 0.5, 0.9, None, 0.4])
+    assert said(unused) == [], "the other comparison is not pooled"
+
+
+def test_several_outcomes_of_one_comparison_are_no_reason_to_warn() -> None:
+    labels = ["IPT (individual)", "ipt", "Interpersonal therapy", "IPT", "IPT"]
+    assert said(several_comparisons(arm_1=labels, arm_2=["CAU", "care as usual", "CAU", None, "CAU"])) == []
+    assert said(several_comparisons().drop(columns="arm_1")) == []
+
+
+def test_many_trials_with_several_comparisons_are_counted() -> None:
+    table = pd.concat(
+        [several_comparisons(trial_id=[f"t{i}", f"t{i}", f"u{i}", f"u{i}", "c"]).iloc[:4] for i in range(4)],
+        ignore_index=True,
+    ).assign(arm_2=["CAU", "waitlist"] * 8)
+    assert "8 trials with" in said(table)[0]
+    assert ": t0, u0, t1, u1, t2 and 3 more. " in said(table)[0]
+
+
+def test_groups_warn_of_several_comparisons_too() -> None:
+    table = several_comparisons(arm_2=["CAU", "waitlist", "CAU", "CAU", "CAU"], part=["x", "x", "y", "y", "x"])
+    with pytest.warns(DependenceWarning, match=": a. Say what you want"):
+        ipt.pool_by(table, "part", ci_method="wald")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ipt.pool_by(table, "part", ci_method="wald", dependence="aggregate")

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chi2, norm, t
 
 import ipt_evidence as ipt
-from ipt_evidence.pooling.intervals import common_moments, tau2_q_profile, typical_variance
+from ipt_evidence.pooling.intervals import common_moments, typical_variance
 from tests.pooling.conftest import random_table
 
 FORMULA = 1e-12
@@ -78,13 +78,14 @@ def test_prediction_interval_needs_three_trials() -> None:
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
 def test_q_profile_limits_solve_their_equations(level: float) -> None:
-    alike, v = np.array([0.5, 0.5001, 0.4999]), np.full(3, 0.1)
-    assert [float(x[0]) for x in tau2_q_profile(alike[None], v[None], level)] == [0, 0], "even Q(0) is too small"
+    alike = ipt.pool(pd.DataFrame({"effect": [0.5, 0.5001, 0.4999], "variance": 0.1}), ci_method="wald", level=level)
+    assert (alike.tau2_ci_low, alike.tau2_ci_high) == (0, 0), "even Q(0) is too small"
     zero_low = 0
     for seed in range(150):
         table = random_table(seed, 3 + seed % 10, tau=0.3 * (seed % 3))
         y, v = table["effect"].to_numpy(), table["variance"].to_numpy()
-        low, high = (float(x[0]) for x in tau2_q_profile(y[None], v[None], level))
+        fit = ipt.pool(table, ci_method="wald", level=level, tau2_method=("REML", "DL", "PM")[seed % 3])  # type: ignore[arg-type]
+        low, high = fit.tau2_ci_low, fit.tau2_ci_high
         for limit, tail in ((low, (1 + level) / 2), (high, (1 - level) / 2)):
             target = chi2.ppf(tail, y.size - 1)
             if limit > 0:

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
-from ipt_evidence.pooling.fit import compute, resolve_method
+from ipt_evidence.pooling.settings import resolve_method
+from ipt_evidence.pooling.statistics import compute
 
 METHODS = get_args(Tau2Method)
 ROUNDING = 1e-7
@@ -121,3 +124,59 @@ def test_equal_effects_leave_nothing_between_studies(method: str, effect: float,
     assert one.estimate == pytest.approx(effect, abs=1e-12)
     assert one.std_error == pytest.approx(common.std_error, rel=1e-12)
     assert one.q == pytest.approx(0, abs=1e-20 / min(v))
+
+
+@given(rows=trials, copies=st.integers(2, 5), at=st.integers(0, 11))
+@law
+def test_identical_studies_are_one_larger_study(rows: list[tuple[float, float]], copies: int, at: int) -> None:
+    """Common effect: precisions add, so m studies of one effect and variance v are one study of variance v / m."""
+    y, v = np.array(rows).T
+    i = at % y.size
+    several = fit(np.append(y, [y[i]] * (copies - 1)), np.append(v, [v[i]] * (copies - 1)), "EE")
+    smaller = v.copy()
+    smaller[i] /= copies
+    merged = fit(y, smaller, "EE")
+    assert merged.estimate == near(several.estimate)
+    assert merged.std_error == near(several.std_error)
+    assert merged.q == near(several.q)
+    assert merged.weights[i] == near(several.weights[i] * copies)
+
+
+@given(rows=trials, copies=st.integers(2, 5), at=st.integers(0, 11), rho=st.sampled_from([0.0, 0.3, 1.0]))
+@law
+def test_identical_rows_of_one_trial(rows: list[tuple[float, float]], copies: int, at: int, rho: float) -> None:
+    """Combined, m rows of variance v with correlation rho are one of ``v (1 + (m - 1) rho) / m``, whatever the model.
+
+    With rho = 0 they are the larger study of the law above, with rho = 1 they say nothing that one row does not.
+    """
+    table = pd.DataFrame(rows, columns=["effect", "variance"])
+    table["trial_id"] = np.arange(len(table))
+    again = table.iloc[[at % len(table)] * (copies - 1)]
+    one = table.copy()
+    one.loc[at % len(table), "variance"] *= (1 + (copies - 1) * rho) / copies
+    together, expected = (
+        ipt.pool(x, rho=rho, aggregation="mean", ci_method="wald", dependence="aggregate")
+        for x in (pd.concat([table, again], ignore_index=True), one)
+    )
+    assert together.k == len(table)
+    for name in ("estimate", "std_error", "tau2", "q", "pi_low", "i2"):
+        assert getattr(together, name) == near(getattr(expected, name)), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(rows=trials, factors=st.lists(st.floats(1.0, 2.0), min_size=1, max_size=4))
+@law
+def test_tau2_grows_with_the_spread_of_the_effects(
+    method: str, rows: list[tuple[float, float]], factors: list[float]
+) -> None:
+    """Effects stretched away from any point: Q and the score rise at every tau2, so no estimator can fall."""
+    y, v = np.array(rows).T
+    c, before = 1.0, fit(y, v, method)
+    for factor in factors:
+        c *= factor
+        after = fit(0.5 + c * (y - 0.5), v, method)
+        assert after.tau2 >= before.tau2 * (1 - ROUNDING)
+        if method != "EE":
+            assert after.tau2_ci[0] >= before.tau2_ci[0] * (1 - ROUNDING)
+            assert after.tau2_ci[1] >= before.tau2_ci[1] * (1 - ROUNDING)
+        before = after

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
+import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
 from ipt_evidence.pooling.common_tau2 import estimate_common_tau2
-from ipt_evidence.pooling.tau2 import estimate_tau2, tau2_std_error
+from ipt_evidence.pooling.tau2 import estimate_tau2, last_positive, tau2_std_error
 
 Array = npt.NDArray[np.float64]
+Estimate = Callable[[Array, Array, Tau2Method], float]
 METHODS = get_args(Tau2Method)
 GRID_ERROR = 1e-9
 """On the log-likelihood: rounding of two ways to write it."""
@@ -38,6 +42,17 @@ def draw_discordant(seed: int) -> tuple[Array, Array]:
     return rng.normal(0, np.sqrt(v)) * np.where(v > 0.05, rng.uniform(1, 4), 1.0), v
 
 
+def one_of_a_batch(y: Array, v: Array, method: Tau2Method) -> float:
+    """The estimate as pool_many makes it."""
+    return float(estimate_tau2(y[None], v[None], method)[0])
+
+
+def alone(y: Array, v: Array, method: Tau2Method) -> float:
+    """The estimate as pool makes it."""
+    table = pd.DataFrame({"effect": y, "variance": v})
+    return ipt.pool(table, tau2_method=method, ci_method="wald", tau2_ci_method="none").tau2
+
+
 def log_likelihood(y: Array, v: Array, t: Array, *, restricted: bool) -> Array:
     """Up to a constant, one value per tau2."""
     w = 1 / (v + t[:, None])
@@ -57,15 +72,16 @@ def n_maxima(height: Array) -> int:
     return int(((padded[1:-1] > padded[:-2] + 1e-9) & (padded[1:-1] > padded[2:] + 1e-9)).sum())
 
 
+@pytest.mark.parametrize("estimate", [one_of_a_batch, alone])
 @pytest.mark.parametrize("method", ["REML", "ML"])
-def test_likelihood_methods_find_the_highest_maximum(method: str) -> None:
+def test_likelihood_methods_find_the_highest_maximum(method: Tau2Method, estimate: Estimate) -> None:
     several = 0
     for seed in range(300):
         y, v = draw_discordant(seed) if seed % 2 else draw(seed, decades=4 if seed % 4 else 1)
         grid = fine_grid(y, v)
         height = log_likelihood(y, v, grid, restricted=method == "REML")
         several += n_maxima(height) > 1
-        ours = estimate_tau2(y[None], v[None], method)  # type: ignore[arg-type]
+        ours = np.array([estimate(y, v, method)])
         reached = log_likelihood(y, v, ours, restricted=method == "REML")[0]
         assert reached >= height.max() - GRID_ERROR, seed
     assert several >= 10, "the draws must hold likelihoods with several maxima, or this test shows little"
@@ -77,14 +93,15 @@ def two_maxima(gap: float, precise: float) -> tuple[Array, Array]:
     return y, np.array([precise] * 4 + [0.5] * 4)
 
 
+@pytest.mark.parametrize("estimate", [one_of_a_batch, alone])
 @pytest.mark.parametrize("method", ["REML", "ML"])
-def test_constructed_likelihoods_with_two_maxima(method: str) -> None:
+def test_constructed_likelihoods_with_two_maxima(method: Tau2Method, estimate: Estimate) -> None:
     chosen = []
     for gap in np.linspace(1.5, 6, 40):
         y, v = two_maxima(gap, 1e-4)
         grid = fine_grid(y, v)
         height = log_likelihood(y, v, grid, restricted=method == "REML")
-        tau2 = estimate_tau2(y[None], v[None], method)  # type: ignore[arg-type]
+        tau2 = np.array([estimate(y, v, method)])
         assert log_likelihood(y, v, tau2, restricted=method == "REML")[0] >= height.max() - GRID_ERROR
         if n_maxima(height) > 1:
             chosen.append(float(tau2[0]))
@@ -92,13 +109,31 @@ def test_constructed_likelihoods_with_two_maxima(method: str) -> None:
     assert max(chosen) > 0.1, "the peak at the spread is the higher one for large gaps"
 
 
+@pytest.mark.parametrize("restricted", [True, False])
+def test_the_score_is_negative_above_the_last_value_looked_at(restricted: bool) -> None:
+    near = 0
+    for seed in range(300):
+        y, v = draw_discordant(seed) if seed % 2 else draw(seed, decades=4 if seed % 4 else 0.1)
+        top = float(last_positive(float(np.ptp(y)), float(y.var(ddof=1)), float(v.min()), float(v.max())))
+        t = np.maximum(top, 0.0) + v.min() * np.array([1e-9, 0.01, 1.0, 100.0, 1e6])
+        w = 1 / (v + t[:, None])
+        s = w.sum(axis=1)
+        r = y - (w @ y / s)[:, None]
+        trace = s - (w * w).sum(axis=1) / s if restricted else s
+        ratio = (w * w * r * r).sum(axis=1) / trace
+        assert (ratio < 1).all(), seed
+        near += ratio[0] > 0.5
+    assert near >= 20, "a bound far above the last root would show little"
+
+
+@pytest.mark.parametrize("estimate", [one_of_a_batch, alone])
 @pytest.mark.parametrize("method", ["PM", "EB", "SJIT", "DLIT", "PMM"])
-def test_root_methods_solve_their_equation(method: str) -> None:
+def test_root_methods_solve_their_equation(method: Tau2Method, estimate: Estimate) -> None:
     zeros = 0
     for seed in range(200):
         y, v = draw(seed, decades=3)
         target = chi2.median(y.size - 1) if method == "PMM" else y.size - 1
-        tau2 = float(estimate_tau2(y[None], v[None], method)[0])  # type: ignore[arg-type]
+        tau2 = estimate(y, v, method)
         q = dense_q([y], [v], tau2)
         if tau2 == 0:
             zeros += 1

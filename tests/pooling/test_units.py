@@ -182,7 +182,7 @@ def test_arm_sizes_of_combined_rows_keep_the_largest() -> None:
 def people(**columns: Any) -> int | None:
     n = len(next(iter(columns.values())))
     table = pd.DataFrame({"effect": np.linspace(0.1, 0.9, n), "variance": [0.1] * n, **columns})
-    return ipt.pool(table, ci_method="wald").n_participants
+    return ipt.pool(table, ci_method="wald", dependence="aggregate").n_participants
 
 
 def test_participants() -> None:
@@ -212,10 +212,10 @@ def test_participants_known_for_some_trials_are_said() -> None:
             "n_2": [10, 10, 12],
         }
     )
-    fit = ipt.pool(table, ci_method="wald")
+    fit = ipt.pool(table, ci_method="wald", dependence="aggregate")
     assert fit.n_participants == 20
     assert "Participants are known for 1 of 2 trials." in fit.notes
-    complete = ipt.pool(table.iloc[:2], ci_method="wald")
+    complete = ipt.pool(table.iloc[:2], ci_method="wald", dependence="aggregate")
     assert not any("Participants" in note for note in complete.notes)
 
 
