@@ -1,0 +1,53 @@
+"""The table that the diagnostics of influence return: a DataFrame that says how it was made and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ipt_evidence.diagnostics.showing import html_table
+
+
+class InfluenceTable(pd.DataFrame):
+    """A table with a caption, a sentence that reads it, and notes; columns and rows are those of any DataFrame.
+
+    What is computed from it (a selection, a sum) is a plain DataFrame. The texts are in `attrs` too.
+    """
+
+    @classmethod
+    def of(
+        cls, columns: dict[str, Any], *, caption: str, method: str, interpretation: str, notes: Sequence[str] = ()
+    ) -> InfluenceTable:
+        """Return the table made of columns, with its texts."""
+        table = cls(columns)
+        table.attrs = {"caption": caption, "method": method, "interpretation": interpretation, "notes": tuple(notes)}
+        return table
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    @property
+    def interpretation(self) -> str:
+        """What the table shows, in a sentence."""
+        return str(self.attrs["interpretation"])
+
+    @property
+    def method(self) -> str:
+        """How the fits behind the table were made."""
+        return str(self.attrs["method"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know before quoting the numbers."""
+        return tuple(self.attrs["notes"])
+
+    def tidy(self) -> pd.DataFrame:
+        """Return the rows as a plain DataFrame."""
+        return pd.DataFrame(self)
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.attrs['caption']}: {self.method}"
+        return html_table(self.tidy(), caption, (self.interpretation, *self.notes))
