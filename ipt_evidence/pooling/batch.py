@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import CiMethod, I2Method, PredictionDf, Tau2Method, check_level, choose
-from ipt_evidence.pooling.batch_sums import Engine, Mask, chunks, fit_sums, in_turn, rows, use_compiled
+from ipt_evidence.pooling.batch_sums import Engine, FitSums, Mask, chunks, fit_sums, in_turn, rows, use_compiled
 from ipt_evidence.pooling.intervals import heterogeneity, mean_interval, prediction_interval, q_p_value
 from ipt_evidence.pooling.moments import Array, Moments, Values
 
@@ -186,7 +186,19 @@ def fit_chunk(y: Array, v: Array, mask: Mask | None, settings: BatchMethod, comp
     compiled : bool
         By the compiled code instead of NumPy.
     """
-    s = fit_sums(y, v, mask, settings.tau2_method, compiled=compiled)
+    return outputs_of(fit_sums(y, v, mask, settings.tau2_method, compiled=compiled), settings)
+
+
+def outputs_of(s: FitSums, settings: BatchMethod) -> Array:
+    """Return the outputs from the sums of a chunk, shape ``(len(OUTPUTS), batch)``.
+
+    Parameters
+    ----------
+    s : FitSums
+        Sums at the tau2 of ``settings.tau2_method``.
+    settings : BatchMethod
+        How intervals are made.
+    """
     heterogeneous = settings.tau2_method != "EE"
     nan = np.full(s.k.shape, np.nan)
     common = Moments(nan, nan, s.common_tr_p, nan, nan, s.common_q, nan, nan, nan)
