@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_LISTED = 50
 
@@ -26,6 +27,26 @@ class ConvergenceError(EvidenceError, RuntimeError):
 
 class MissingExtraError(EvidenceError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class DownloadError(EvidenceError):
+    """A data release could not be fetched; the message says why and how to place the file by hand.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what to do.
+    url : str
+        Address that was tried, without password.
+    path : Path
+        Where the file belongs.
+    sha256 : str
+        Checksum it must have; empty when it is not known.
+    """
+
+    def __init__(self, message: str, *, url: str, path: Path, sha256: str) -> None:
+        super().__init__(message)
+        self.url, self.path, self.sha256 = url, path, sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +128,11 @@ class MixedRowsWarning(EvidenceWarning):
 
 class DirectionWarning(EvidenceWarning):
     """The table does not say which direction is better, so effects are arm 1 minus arm 2."""
+
+
+class ReadingWarning(EvidenceWarning):
+    """Cells of a file that others released cannot be used and are missing; ``read_notes`` says which and why."""
+
+
+class UnverifiedDownloadWarning(EvidenceWarning):
+    """A file was fetched whose checksum nobody has published, or a file in the cache was not the one recorded."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ipt_evidence.studies.contract import ColumnRule
 
-PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+PLAIN_CHARACTERS = frozenset("0123456789+-.eE ")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 MISSING_WORDS = {"na", "n/a", "nan", "null", "none", "nr", "-", "--", ".", "?", "not reported", "missing"}
 TYPOGRAPHIC_MINUS = "−–"
 
@@ -42,10 +44,21 @@ def typed_column(cells: pd.Series[Any], rule: ColumnRule) -> tuple[pd.Series[Any
 
 def _text_column(cells: pd.Series[Any], is_key: bool) -> pd.Series[Any]:
     """Return a column of text; keys and controlled values lose surrounding blanks, free text stays as it is."""
-    texts = ["" if is_missing(cell) else cell if isinstance(cell, str) else _as_text(cell) for cell in cells]
-    if is_key:
-        texts = [text.strip() for text in texts]
+    values = cells.tolist()
+    try:
+        stripped = list(map(str.strip, values))
+    except TypeError:
+        values = [cell if isinstance(cell, str) else _plain_text(cell) for cell in values]
+        stripped = list(map(str.strip, values))
+    texts = stripped if is_key else [cell if kept else "" for cell, kept in zip(values, stripped, strict=True)]
+    if texts == values and isinstance(cells.dtype, pd.StringDtype):
+        return cells.astype(str)
     return pd.Series(texts, index=cells.index, dtype=str, name=cells.name)
+
+
+def _plain_text(cell: object) -> str:
+    """Return a cell that is not text as text."""
+    return "" if is_missing(cell) else _as_text(cell)
 
 
 def _number_column(cells: pd.Series[Any], rule: ColumnRule) -> tuple[pd.Series[Any], dict[int, str]]:
@@ -55,14 +68,30 @@ def _number_column(cells: pd.Series[Any], rule: ColumnRule) -> tuple[pd.Series[A
         infinite = {int(at): f"is not a finite number; {rule.expectation()}" for at in np.flatnonzero(np.isinf(values))}
         finite = np.where(np.isinf(values), math.nan, values)
         return pd.Series(finite, index=cells.index, dtype="float64", name=cells.name), infinite
+    texts = cells.tolist()
+    plain = _plain_numbers(texts)
+    if plain is not None:
+        return pd.Series(plain, index=cells.index, dtype="float64", name=cells.name), {}
     numbers: list[float] = []
     faults: dict[int, str] = {}
-    for position, cell in enumerate(cells):
+    for position, cell in enumerate(texts):
         number, fault = _as_number(cell)
         numbers.append(number)
         if fault:
             faults[position] = f"{fault}; {rule.expectation()}"
     return pd.Series(numbers, index=cells.index, dtype="float64", name=cells.name), faults
+
+
+def _plain_numbers(values: list[Any]) -> NDArray[np.float64] | None:
+    """Return cells of text as numbers when all are plainly numbers or empty; ``None`` when one needs a closer look."""
+    try:
+        if not set("".join(values)) <= PLAIN_CHARACTERS:
+            return None
+        texts = [text or "nan" for text in values] if "" in values else values
+        numbers = np.array(list(map(float, texts)), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return None if np.isinf(numbers).any() else numbers
 
 
 def is_missing(cell: object) -> bool:

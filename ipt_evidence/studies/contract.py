@@ -10,7 +10,7 @@ import pandas as pd
 
 Kind = Literal["text", "number", "whole"]
 
-RATIO_MEASURES = ("OR", "RR", "HR")
+RATIO_MEASURES = ("OR", "RR", "HR", "IRR", "ROM", "PETO")
 STANDARDISED_MEASURES = ("g", "d")
 MEANS = ("mean_1", "sd_1", "n_1", "mean_2", "sd_2", "n_2")
 CHANGES = ("change_mean_1", "change_sd_1", "n_1", "change_mean_2", "change_sd_2", "n_2")
@@ -115,15 +115,21 @@ def _arm_columns() -> tuple[ColumnRule, ...]:
             ColumnRule(f"baseline_mean_{arm}", "number"),
             ColumnRule(f"baseline_sd_{arm}", "number", above=0, advice=spread),
             ColumnRule(f"baseline_n_{arm}", "number", minimum=1),
+            ColumnRule(f"n_randomised_{arm}", "number", minimum=0),
         ]
     return tuple(rules)
 
 
 LOW_OR_HIGH = (0, 1)
+# Of data sets on other psychotherapies: the shipped data hold IPT only.
+OTHER_CONTRASTS = ("psychotherapy_vs_control", "psychotherapy_vs_psychotherapy", "other")
+# Of reviews by RevMan and metafor: no row of the shipped data prints them.
+OTHER_MEASURES = ("RD", "IRR", "ROM", "PETO")
 FREE_TEXT = (
     *("study", "author", "diagnosis", "diagnosis_group", "population", "arm_1", "arm_2", "outcome", "instrument"),
     *("instrument_family", "set_reason", "source_citation", "source_doi", "data_from", "quote", "notes"),
     *("country", "format", "recruitment", "source"),
+    *("why_none", "converted", "conversion_method", "arm_rows", "read_notes"),
 )
 COLUMNS: tuple[ColumnRule, ...] = (
     ColumnRule("comparison_id", required=True, unique=True, advice="give every row its own key"),
@@ -144,6 +150,7 @@ COLUMNS: tuple[ColumnRule, ...] = (
             "ipt_vs_pharmacotherapy",
             "combined_vs_pharmacotherapy",
             "ipt_vs_combined",
+            *OTHER_CONTRASTS,
         ),
     ),
     ColumnRule("comparator_class", choices=("control", "psychotherapy", "pharmacotherapy", "combined")),
@@ -171,7 +178,7 @@ COLUMNS: tuple[ColumnRule, ...] = (
     ),
     ColumnRule("statistics", choices=tuple(ROUTES)),
     *_arm_columns(),
-    ColumnRule("effect_measure", choices=(*STANDARDISED_MEASURES, "MD", *RATIO_MEASURES)),
+    ColumnRule("effect_measure", choices=(*STANDARDISED_MEASURES, "MD", "OR", "RR", "HR", *OTHER_MEASURES)),
     ColumnRule("effect", "number"),
     ColumnRule("effect_se", "number", above=0, advice="leave it empty when it is not reported"),
     ColumnRule("ci_low", "number"),

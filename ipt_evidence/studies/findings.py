@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from ipt_evidence.studies.cells import is_missing
 from ipt_evidence.studies.contract import COLUMN_OF, COLUMNS, ROUTES, ROW_RULE_OF, ColumnRule, RowRule
 from ipt_evidence.studies.schema import filled, studies_schema
 
+LONGEST_COMPARED = 200
 PLACE = {rule.name: place for place, rule in enumerate(COLUMNS)}
 
 
@@ -39,6 +41,24 @@ class Finding:
         return (-1 if self.at is None else self.at, PLACE.get(self.column, len(PLACE)))
 
 
+class Cells:
+    """Single cells of a table, many times faster than through its own indexer."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+        self._columns: dict[str, list[Any]] = {}
+
+    def __call__(self, at: int, column: str) -> Any:
+        """Return the cell in a row, counted from 0, and a column."""
+        if column not in self._columns:
+            self._columns[column] = self._frame[column].tolist()
+        return self._columns[column][at]
+
+    def __contains__(self, column: object) -> bool:
+        """Return whether the table has a column."""
+        return column in self._frame
+
+
 @dataclass(frozen=True)
 class TypedTable:
     """A typed table on its way through the check.
@@ -58,6 +78,11 @@ class TypedTable:
     lines: list[int]
 
     @cached_property
+    def cells(self) -> Cells:
+        """Return quick access to single cells."""
+        return Cells(self.frame)
+
+    @cached_property
     def first_use(self) -> dict[str, dict[object, int]]:
         """Return for each column of unique values the position where a value first occurs."""
         unique = [rule.name for rule in COLUMNS if rule.unique and rule.name in self.frame]
@@ -68,10 +93,18 @@ class TypedTable:
         """Return which cells of the columns that routes need are filled or hold something unreadable."""
         needed = {column for columns in ROUTES.values() for column in columns} | {"effect_se", "ci_low", "ci_high"}
         table = pd.DataFrame({column: filled(self.frame, column) for column in needed})
+        unreadable: dict[str, list[int]] = {}
         for at, column in self.unreadable:
-            if column in table:
-                table.loc[at, column] = True
+            unreadable.setdefault(column, []).append(at)
+        for name in table:
+            if rows := unreadable.get(str(name)):
+                table.loc[rows, name] = True
         return table
+
+    @cached_property
+    def filled_cells(self) -> Cells:
+        """Return quick access to the cells of `filled`."""
+        return Cells(self.filled)
 
 
 def contract_findings(table: TypedTable) -> Iterator[Finding]:
@@ -115,7 +148,7 @@ def _row_finding(table: TypedTable, at: int, column: str, check: str) -> Finding
         return _route_finding(table, at)
     if check in ROW_RULE_OF:
         return _row_rule_finding(table, at, ROW_RULE_OF[check])
-    rule, value = COLUMN_OF[column], table.frame.at[at, column]
+    rule, value = COLUMN_OF[column], table.cells(at, column)
     if check == "filled":
         return Finding(at, column, f"is empty; {expected(rule)}")
     if value == "":
@@ -125,26 +158,32 @@ def _row_finding(table: TypedTable, at: int, column: str, check: str) -> Finding
         message = f"is in row {table.lines[first]} already, expected a unique value; {rule.advice}"
         return None if first == at else Finding(at, column, message)
     if rule.choices and rule.kind == "text":
-        close = get_close_matches(str(value).lower(), [str(choice) for choice in rule.choices], n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        close = _nearest(str(value).lower(), tuple(map(str, rule.choices)))
+        hint = f"; did you mean {close!r}?" if close else ";"
         return Finding(at, column, f"is unknown{hint} {expected(rule)}")
     return Finding(at, column, expected(rule))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(value: str, choices: tuple[str, ...]) -> str:
+    """Return the choice that is most like a value, empty when none is."""
+    return next(iter(get_close_matches(value[:LONGEST_COMPARED], choices, n=1)), "")
 
 
 def _row_rule_finding(table: TypedTable, at: int, rule: RowRule) -> Finding | None:
     """Return a broken row rule in words, unless one of its cells could not be read anyway."""
     if any((at, column) in table.unreadable for column in rule.needs):
         return None
-    shown = {column: _shown(table.frame.at[at, column]) for column in rule.needs}
+    shown = {column: _shown(table.cells(at, column)) for column in rule.needs}
     return Finding(at, rule.column, rule.message.format(**shown))
 
 
 def _route_finding(table: TypedTable, at: int) -> Finding | None:
     """Return which numbers a row lacks that its `statistics` promises, except those that could not be read."""
-    route = str(table.frame.at[at, "statistics"])
-    has = table.filled.loc[at]
-    lacking = [column for column in ROUTES[route] if not has[column]]
-    if route == "effect_with_uncertainty" and not (has["effect_se"] or (has["ci_low"] and has["ci_high"])):
+    route = str(table.cells(at, "statistics"))
+    has = partial(table.filled_cells, at)
+    lacking = [column for column in ROUTES[route] if not has(column)]
+    if route == "effect_with_uncertainty" and not (has("effect_se") or (has("ci_low") and has("ci_high"))):
         lacking.append("effect_se or both of ci_low and ci_high")
     if not lacking:
         return None

@@ -5,68 +5,196 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import choose
-from ipt_evidence.sources.table_file import scan_table
+from ipt_evidence.sources.mapping import file_label
+from ipt_evidence.sources.metapsy import MetapsyOptions
+from ipt_evidence.sources.table_file import TableScan
+from ipt_evidence.studies.contract import CHANGES, COLUMN_OF, COUNTS, MEANS
+from ipt_evidence.studies.read_detect import Detection, detect_format
+from ipt_evidence.studies.read_formats import (
+    DEFAULT_METHOD,
+    FOREIGN,
+    MappingLike,
+    ReadingOptions,
+    StudiesFormat,
+    check_choices,
+    scan,
+    scan_own,
+)
+from ipt_evidence.studies.read_tolerant import tolerate, warn_of_reading
+from ipt_evidence.studies.schema import filled
 from ipt_evidence.studies.table import check_studies
 
-StudiesFormat = Literal["auto", "comparisons", "metapsy", "revman", "arms"]
-READABLE = ("auto", "comparisons")
+if TYPE_CHECKING:
+    from ipt_evidence.sources.summaries import QuantileMethod
 
 
-def read_studies(path: str | PathLike[str], *, format: StudiesFormat = "auto") -> pd.DataFrame:
-    """Read trial results from a CSV or TSV file.
+def read_studies(
+    path: str | PathLike[str],
+    *,
+    format: StudiesFormat = "auto",
+    mapping: MappingLike = None,
+    sheet: str | int | None = None,
+    condition: str | None = None,
+    lower_is_better: int | None = None,
+    positive_is_better: bool | None = None,
+    method: QuantileMethod = DEFAULT_METHOD,
+    correlation: float | None = None,
+) -> pd.DataFrame:
+    """Read trial results from a file, whatever its layout.
 
     Parameters
     ----------
     path : path-like
-        UTF-8 file with one row per comparison x outcome x time point, columns as in the codebook of the shipped data.
-    format : {"auto", "comparisons"}
-        Layout of the file. Only this project's own, ``"comparisons"``, can be read so far; ``"metapsy"``,
-        ``"revman"`` and ``"arms"`` will follow.
+        CSV, TSV, XLSX or RM5 file, or a Frictionless data package: its folder, ``datapackage.json`` or ZIP archive.
+    format : {"auto", "comparisons", "arms", "metapsy", "revman", "metafor"}
+        Layout: ``"comparisons"`` is this project's own, one row per comparison x outcome x time; ``"arms"`` has one
+        row per arm; ``"metapsy"`` a database of the Metapsy data standard; ``"revman"`` a RevMan 5 review or a data
+        package of RevMan Web; ``"metafor"`` the column names of R's metafor. ``"auto"`` takes the only one that the
+        columns fit.
+    mapping : mapping, path-like or "guess", optional
+        For comparisons and arms in columns of other names: the file's name to ours, or a YAML file that says it.
+        ``"guess"`` takes what :func:`ipt_evidence.guess_mapping` finds, and ``attrs["source"]["notes"]`` says what.
+    sheet : str or int, optional
+        Sheet of a workbook, by name or counted from 1.
+    condition : str, optional
+        Condition treated, where the file does not name it row by row.
+    lower_is_better : {0, 1}, optional
+        Direction of raw statistics, where the file does not show it.
+    positive_is_better : bool, optional
+        Whether positive printed effects favour arm 1, where the file does not show it. ``metapsy`` detects it.
+    method : {"luo-wan-shi", "qe"}, optional
+        How medians of comparisons and arms become means and SDs.
+    correlation : float, optional
+        Assumed correlation of baseline and follow-up scores, with which change scores of comparisons and arms are
+        filled from both; by default none are.
 
     Returns
     -------
     pandas.DataFrame
         The rows of the file in their order, typed as :func:`ipt_evidence.validate_studies` does it; columns that the
-        contract does not know are kept as text.
+        contract does not know are kept as text. ``attrs["source"]`` holds the file, its checksum, its ``format``, and
+        ``notes`` on what was detected or converted.
 
     Raises
     ------
     SchemaError
-        The file cannot be read or breaks the contract: one message with *every* fault, its row, column and value.
+        The file cannot be read, or one of the user's own layouts breaks the contract: one message with *every* fault,
+        its row, column and value.
     OptionError
-        The format is unknown or cannot be read yet.
+        The format is unknown, fits no better than another, or an option would not act.
+    MissingExtraError
+        A workbook is to be read and openpyxl is not installed.
+
+    Warns
+    -----
+    ReadingWarning
+        Cells of a file in a foreign layout (metapsy, revman, metafor) cannot be used: the row stays, the cell is
+        missing, ``read_notes`` says why, and ``<name>_in_file`` or the file's own column keeps what it said.
+    DirectionWarning
+        A foreign file does not tell which direction is better.
 
     Examples
     --------
     >>> from ipt_evidence.sources.registry import data_directory
-    >>> len(read_studies(data_directory() / "comparisons.csv"))
-    218
+    >>> studies = read_studies(data_directory() / "comparisons.csv")
+    >>> len(studies), studies.attrs["source"]["format"]
+    (218, 'comparisons')
     """
     choose("format", format, StudiesFormat)
-    if format not in READABLE:
-        raise OptionError(
-            f"format {format!r} cannot be read yet, it comes with a later version; "
-            "bring the table into the format 'comparisons' (see the codebook) for now"
-        )
-    frame, problems = _checked(path)
-    if problems or frame is None:
-        raise SchemaError(problems, title=f"{Path(path).name} cannot be used")
+    path = Path(path)
+    said = _said(condition, lower_is_better, positive_is_better)
+    options = ReadingOptions(mapping, sheet, method, correlation, said)
+    check_choices(format, path, options)
+    detected = Detection(format, "as told") if format != "auto" else detect_format(path, options)
+    if format == "auto":
+        check_choices(detected.format, path, options)
+    read = scan(detected.format, path, options)
+    if read.frame is None:
+        raise SchemaError(read.problems, title=f"{path.name} cannot be used")
+    notes = (f"format {detected.format!r}: {detected.why}", *read.notes)
+    read = _told(read, said, is_metapsy=detected.format == "metapsy")
+    frame = _tolerant(read, path) if detected.format in FOREIGN else _strict(read, path)
+    source = dict(frame.attrs.get("source", {}))
+    frame.attrs["source"] = source | {"format": detected.format, "notes": notes}
     return frame
 
 
+def _said(condition: str | None, lower_is_better: int | None, positive_is_better: bool | None) -> MetapsyOptions:
+    """Return what the user says of the file, checked."""
+    conditions = COLUMN_OF["condition"].choices
+    if condition is not None and condition not in conditions:
+        raise OptionError(f"condition must be one of {', '.join(map(repr, conditions))}; received {condition!r}")
+    if lower_is_better is not None and (isinstance(lower_is_better, float) or lower_is_better not in (0, 1)):
+        raise OptionError(f"lower_is_better must be 0 or 1; received {lower_is_better!r}")
+    if positive_is_better is not None and not isinstance(positive_is_better, bool):
+        raise OptionError(f"positive_is_better must be True, False or None; received {positive_is_better!r}")
+    return MetapsyOptions(condition, None if lower_is_better is None else int(lower_is_better), positive_is_better)
+
+
+def _told(read: TableScan, options: MetapsyOptions, *, is_metapsy: bool) -> TableScan:
+    """Return a table with what the user says where the file says nothing."""
+    assert read.frame is not None
+    said: dict[str, str] = {}
+    if options.condition is not None:
+        said["condition"] = options.condition
+    if options.lower_is_better is not None:
+        said["lower_is_better"] = str(options.lower_is_better)
+    if options.positive_is_better is not None:
+        said["favours_ipt_sign"] = "1" if options.positive_is_better else "-1"
+    if is_metapsy or not said:
+        return read
+    frame = read.frame.copy()
+    for column, value in said.items():
+        cells = frame[column].astype(str) if column in frame else pd.Series("", index=frame.index, dtype=str)
+        empty = cells.str.strip().isin(["", "other"] if column == "condition" else [""])
+        frame[column] = cells.mask(empty, value)
+    return TableScan(frame, read.problems, read.notes)
+
+
+def _strict(read: TableScan, path: Path) -> pd.DataFrame:
+    """Return a table of the user's own, in which every fault is theirs to correct."""
+    assert read.frame is not None
+    check = check_studies(read.frame, name=file_label(read.frame) or path.name)
+    if read.problems or check.problems:
+        raise SchemaError([*read.problems, *check.problems], title=f"{path.name} cannot be used")
+    return check.frame
+
+
+def _tolerant(read: TableScan, path: Path) -> pd.DataFrame:
+    """Return a table that others released, whose faults are missing cells with a reason."""
+    assert read.frame is not None
+    tolerated = tolerate(read.frame, name=path.name)
+    if read.problems or tolerated.problems:
+        raise SchemaError([*read.problems, *tolerated.problems], title=f"{path.name} cannot be used")
+    assumed = bool(tolerated.frame.attrs.pop("assumed_direction", False))
+    undecided = _without_direction(tolerated.frame)
+    warn_of_reading(tolerated, name=path.name, undecided=undecided, assumed=assumed, stacklevel=3)
+    return tolerated.frame
+
+
+def _without_direction(frame: pd.DataFrame) -> int:
+    """Return how many rows have raw statistics or a printed effect that nobody can turn."""
+    raw = pd.Series(False, index=frame.index)
+    for columns in (MEANS, CHANGES, COUNTS):
+        raw |= pd.concat([filled(frame, column) for column in columns], axis=1).all(axis=1)
+    printed, sign = filled(frame, "effect"), filled(frame, "favours_ipt_sign")
+    lower = filled(frame, "lower_is_better")
+    return int(((raw & ~lower & ~(printed & sign)) | (printed & ~sign)).sum())
+
+
 def read_all_studies(paths: Iterable[str | PathLike[str]]) -> dict[str, pd.DataFrame]:
-    """Read several files, and name the faults of all of them in one message.
+    """Read several files of this project's own layout, and name the faults of all of them in one message.
 
     Parameters
     ----------
     paths : iterable of path-like
-        Files as for :func:`read_studies`.
+        Files with one row per comparison.
 
     Returns
     -------
@@ -92,8 +220,8 @@ def read_all_studies(paths: Iterable[str | PathLike[str]]) -> dict[str, pd.DataF
 
 def _checked(path: str | PathLike[str]) -> tuple[pd.DataFrame | None, list[Problem]]:
     """Return the typed table of a file and all faults of file and contents."""
-    scan = scan_table(path)
-    if scan.frame is None:
-        return None, list(scan.problems)
-    check = check_studies(scan.frame)
-    return check.frame, [*scan.problems, *check.problems]
+    read = scan_own(path)
+    if read.frame is None:
+        return None, list(read.problems)
+    check = check_studies(read.frame)
+    return check.frame, [*read.problems, *check.problems]

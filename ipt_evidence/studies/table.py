@@ -12,9 +12,10 @@ from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.sources.table_file import LINE_INDEX
 from ipt_evidence.studies.cells import is_missing, typed_column
 from ipt_evidence.studies.contract import COLUMN_OF, ROUTES
-from ipt_evidence.studies.findings import Finding, TypedTable, contract_findings, did_you_mean
+from ipt_evidence.studies.findings import Cells, Finding, TypedTable, contract_findings, did_you_mean
 from ipt_evidence.studies.schema import route_complete
 
+BESIDE = ("effect_se", "ci_low", "ci_high")
 NO_ROUTE = (
     "offers no complete set of numbers for an effect size; fill mean, SD and n, or events and totals, of both arms "
     "with lower_is_better, or an effect with effect_measure, favours_ipt_sign and its SE, interval or n; "
@@ -55,8 +56,8 @@ def validate_studies(frame: pd.DataFrame, *, name: str = "") -> pd.DataFrame:
     pandas.DataFrame
         Same rows in the same order, numbered from 0. Numbers are float64 with ``NaN`` for missing (``year`` int64 when
         every row has one), text is ``""`` where it is missing, keys and controlled values lose surrounding blanks;
-        columns that the contract does not know stay as they are. When ``statistics`` is absent, it is added: the first
-        route whose numbers the row has filled.
+        columns that the contract does not know stay as they are. Where ``statistics`` is absent or empty, it is
+        the first route whose numbers the row has filled.
 
     Raises
     ------
@@ -111,16 +112,43 @@ def check_studies(frame: pd.DataFrame, *, name: str = "") -> StudiesCheck:
     lines = [int(line) for line in frame.index] if from_file else list(range(1, len(frame) + 1))
     original = frame.reset_index(drop=True)
     original.attrs = {}
-    typed, findings = _typed(original)
-    unreadable = frozenset((finding.at, finding.column) for finding in findings if finding.at is not None)
-    findings += contract_findings(TypedTable(typed, unreadable, lines))
-    if "statistics" not in typed:
-        typed = _with_statistics(typed)
-        findings += _without_route(typed, unreadable)
-    problems = [_problem(original, lines, name, finding) for finding in sorted(findings, key=Finding.place)]
+    typed, findings = find_faults(original, lines)
+    findings += _misspelt(original.columns)
+    cells = Cells(original)
+    problems = [problem_of(cells, lines, name, finding) for finding in sorted(findings, key=Finding.place)]
     clean = _whole_years(typed)
     clean.attrs = dict(frame.attrs)
     return StudiesCheck(clean, tuple(problems))
+
+
+def find_faults(original: pd.DataFrame, lines: list[int], *, infer: bool = True) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return a table typed, with its routes, and everything in it that breaks the contract.
+
+    Parameters
+    ----------
+    original : pandas.DataFrame
+        Text or typed cells, rows numbered from 0, no column twice.
+    lines : list of int
+        Row numbers for messages.
+    infer : bool, optional
+        Whether rows without ``statistics`` get their route, and those that have none are faults.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Typed copy; cells that could not be read as numbers are ``NaN``.
+    list of Finding
+        Violations in no particular order.
+    """
+    typed, findings = _typed(original)
+    unreadable = frozenset((finding.at, finding.column) for finding in findings if finding.at is not None)
+    findings += contract_findings(TypedTable(typed, unreadable, lines))
+    named = typed["statistics"] if "statistics" in typed else pd.Series("", index=typed.index, dtype=str)
+    unnamed = named == ""
+    if infer and unnamed.any():
+        typed = typed.assign(statistics=named.mask(unnamed, infer_routes(typed)))
+        findings += _without_route(typed[unnamed], unreadable)
+    return typed, findings
 
 
 def select(frame: pd.DataFrame, **criteria: object) -> pd.DataFrame:
@@ -186,12 +214,18 @@ def _typed(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
     return pd.DataFrame(columns, columns=frame.columns), findings
 
 
-def _with_statistics(typed: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with `statistics`: the first route whose numbers a row has filled."""
+def infer_routes(typed: pd.DataFrame) -> pd.Series[Any]:
+    """Return for each row the first route whose numbers it has filled, ``"none"`` when there is none.
+
+    Parameters
+    ----------
+    typed : pandas.DataFrame
+        Typed table.
+    """
     routes = pd.Series("none", index=typed.index, dtype=str)
     for route in reversed([route for route in ROUTES if route != "none"]):
         routes = routes.mask(route_complete(typed, route), route)
-    return typed.assign(statistics=routes)
+    return routes
 
 
 def _without_route(typed: pd.DataFrame, unreadable: frozenset[tuple[int, str]]) -> list[Finding]:
@@ -201,6 +235,18 @@ def _without_route(typed: pd.DataFrame, unreadable: frozenset[tuple[int, str]]) 
     return [Finding(at, "", NO_ROUTE) for at in rows if at not in faulty]
 
 
+def _misspelt(columns: pd.Index[Any]) -> list[Finding]:
+    """Return columns whose names are those of numbers we know but for capitals, blanks or invisible characters."""
+    named = [str(column) for column in columns]
+    needed = {name.replace("_", ""): name for columns in ROUTES.values() for name in (*columns, *BESIDE)}
+    found = {name: needed.get("".join(filter(str.isalnum, name.lower())), name) for name in named}
+    return [
+        Finding(None, name, f"is no column of ours; did you mean {ours!r}? Rename it, or its numbers are not used")
+        for name, ours in found.items()
+        if ours != name and ours not in named
+    ]
+
+
 def _whole_years(typed: pd.DataFrame) -> pd.DataFrame:
     """Return the table with `year` as whole numbers when every row has one."""
     if "year" in typed and typed["year"].notna().all() and (typed["year"] % 1 == 0).all():
@@ -208,9 +254,21 @@ def _whole_years(typed: pd.DataFrame) -> pd.DataFrame:
     return typed
 
 
-def _problem(original: pd.DataFrame, lines: list[int], name: str, finding: Finding) -> Problem:
-    """Return a finding with the row number and the value as it was typed."""
+def problem_of(cells: Cells, lines: list[int], name: str, finding: Finding) -> Problem:
+    """Return a finding with the row number and the value as it was typed.
+
+    Parameters
+    ----------
+    cells : Cells
+        The table as it was given.
+    lines : list of int
+        Row numbers for messages.
+    name : str
+        File or table.
+    finding : Finding
+        What breaks the contract.
+    """
     at, column = finding.at, finding.column
-    value = original[column].iloc[at] if at is not None and column in original else ""
+    value = cells(at, column) if at is not None and column and column in cells else ""
     shown = "" if is_missing(value) else str(value)
     return Problem(finding.message, file=name, row=None if at is None else lines[at], column=column, value=shown)

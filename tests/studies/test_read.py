@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+
 import pandas as pd
 import pytest
 
-from ipt_evidence.errors import OptionError, SchemaError
+from ipt_evidence.effects.compute import effect_sizes
+from ipt_evidence.errors import DirectionWarning, OptionError, ReadingWarning, SchemaError
 from ipt_evidence.sources.registry import data_directory, load_dataset
 from ipt_evidence.studies.read import read_all_studies, read_studies
 
@@ -120,9 +123,121 @@ def test_statistics_may_be_left_out(tmp_path):
     assert read_studies(write(tmp_path, content))["statistics"].tolist() == ["arm_means"]
 
 
-@pytest.mark.parametrize("name", ["metapsy", "revman", "arms"])
-def test_formats_that_come_later_say_so(tmp_path, name):
-    with pytest.raises(OptionError, match="comes with a later version"):
-        read_studies(tmp_path / "x.csv", format=name)
+METAPSY = "study,condition_arm1,condition_arm2,instrument,mean_arm1,sd_arm1,n_arm1,mean_arm2,sd_arm2,n_arm2"
+TEXTS = {
+    "comparisons": f"{HEADER}\n{GOOD}\n",
+    "metapsy": f"{METAPSY}\nA 2001,ipt,wl,BDI,11.5,9.5,34,19.1,9.9,37\n",
+    "metafor": "study,m1i,sd1i,n1i,m2i,sd2i,n2i,lower_is_better\nA 2001,11.5,9.5,34,19.1,9.9,37,1\n",
+    "revman": (
+        "Analysis group,Analysis number,Analysis name,Subgroup,Study,Study year,Experimental cases,Experimental N,"
+        "Control cases,Control N\n1,1,Remission,,A 2001,2001,12,30,7,31\n"
+    ),
+    "arms": (
+        "trial_id,arm,mean,sd,n,instrument,condition,contrast,lower_is_better\n"
+        "a2001,IPT,11.5,9.5,34,BDI,depression,ipt_vs_control,1\n"
+        "a2001,waitlist,19.1,9.9,37,BDI,depression,ipt_vs_control,1\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_each_format_is_recognised_and_said(tmp_path, name):
+    path = write(tmp_path, TEXTS[name])
+    told = {"lower_is_better": 0} if name == "revman" else {}
+    frame = read_studies(path, **told)
+    assert len(frame) == 1
+    source = frame.attrs["source"]
+    assert source["format"] == name
+    assert source["notes"][0].startswith(f"format {name!r}: it has the columns ")
+    assert len(source["sha256"]) == 64
+    named = read_studies(path, format=name, **told)
+    pd.testing.assert_frame_equal(named, frame)
+    assert named.attrs["source"]["notes"][0] == f"format {name!r}: as told"
+    effect = effect_sizes(frame)["effect"].iloc[0]
+    assert effect > 0.4
+
+
+def test_the_same_trial_in_every_format_has_the_same_effect(tmp_path):
+    effects = [
+        effect_sizes(read_studies(write(tmp_path, TEXTS[name])))["effect"].iloc[0]
+        for name in ("comparisons", "metapsy", "metafor", "arms")
+    ]
+    assert effects == pytest.approx([effects[0]] * 4, abs=1e-12)
+
+
+def test_a_file_that_fits_two_formats_is_not_guessed(tmp_path):
+    text = f"{HEADER},study,condition_arm1,condition_arm2,mean_arm1\n{GOOD},A,ipt,wl,11.5\n"
+    path = write(tmp_path, text.replace("condition,", "disorder,"))
+    with pytest.raises(OptionError, match=r"fits more than one format: 'comparisons' by .*; 'metapsy' by .* Say which"):
+        read_studies(path)
+    assert len(read_studies(write(tmp_path, text))) == 1
+
+
+def test_a_file_that_fits_no_format_says_what_would(tmp_path):
+    path = write(tmp_path, "Trial,Mean IPT,SD IPT\nA,1,2\n")
+    with pytest.raises(OptionError, match=r"its columns are Trial, Mean IPT, SD IPT\. Expected 'comparisons'"):
+        read_studies(path)
     with pytest.raises(OptionError, match="received 'stata'"):
-        read_studies(tmp_path / "x.csv", format="stata")
+        read_studies(path, format="stata")
+
+
+def test_a_mapping_leads_to_its_layout(tmp_path):
+    text = "Trial,Mean A,SD A,N A,Mean B,SD B,N B\nA 2001,11.5,9.5,34,19.1,9.9,37\n"
+    columns = {"Trial": "study", "Mean A": "mean_1", "SD A": "sd_1", "N A": "n_1", "Mean B": "mean_2", "SD B": "sd_2"}
+    constants = {"condition": "depression", "contrast": "ipt_vs_control", "lower_is_better": "1"}
+    mapping = {"columns": columns | {"N B": "n_2"}, "constants": constants}
+    frame = read_studies(write(tmp_path, text), mapping=mapping)
+    assert frame.attrs["source"]["format"] == "comparisons"
+    assert effect_sizes(frame)["effect"].iloc[0] == pytest.approx(0.774, abs=5e-4)
+    arms = {"Trial": "study", "Mean A": "mean", "SD A": "sd"}
+    with pytest.raises(SchemaError):
+        read_studies(write(tmp_path, text), mapping=arms)
+
+
+def test_options_that_would_not_act_are_refused(tmp_path):
+    path = write(tmp_path, TEXTS["metapsy"])
+    with pytest.raises(OptionError, match="mapping acts on the formats 'comparisons' and 'arms'"):
+        read_studies(path, format="metapsy", mapping={"a": "mean_1"})
+    with pytest.raises(OptionError, match="sheet = 2 applies to workbooks only"):
+        read_studies(path, sheet=2)
+    with pytest.raises(OptionError, match="correlation acts on the formats 'comparisons' and 'arms'"):
+        read_studies(path, correlation=0.5)
+    with pytest.raises(OptionError, match="method acts on"):
+        read_studies(path, format="revman", method="qe")
+    with pytest.raises(OptionError, match="method must be one of"):
+        read_studies(path, method="wan")
+
+
+def test_what_the_user_says_fills_what_the_file_leaves_open(tmp_path):
+    text = "study,yi,vi,measure\nA 2001,0.5,0.04,SMD\n"
+    with pytest.warns(DirectionWarning, match="1 row"):
+        read_studies(write(tmp_path, text))
+    frame = read_studies(write(tmp_path, text), positive_is_better=False, condition="anxiety")
+    assert frame[["condition", "favours_ipt_sign"]].to_numpy().tolist() == [["anxiety", -1]]
+    assert effect_sizes(frame)["effect"].iloc[0] == pytest.approx(-0.5)
+
+
+def test_faults_of_the_users_own_table_stay_errors_and_those_of_others_do_not(tmp_path):
+    with pytest.raises(SchemaError, match="expected a number above 0"):
+        read_studies(write(tmp_path, TEXTS["comparisons"].replace("9.5", "0")))
+    with pytest.warns(ReadingWarning, match="sd_1 '0'"):
+        frame = read_studies(write(tmp_path, TEXTS["metapsy"].replace("9.5", "0")))
+    assert frame["statistics"].tolist() == ["none"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0", b"\xff\xfe", b"<?xml version='1.0'?><a/>", b"a", b'"', b"\n\n;;;\n"])
+def test_broken_files_give_our_errors_only(tmp_path, content):
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with pytest.raises((SchemaError, OptionError)):
+        read_studies(path)
+
+
+def test_a_metapsy_database_in_a_workbook(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in csv.reader(TEXTS["metapsy"].splitlines()):
+        book.active.append([float(cell) if cell.replace(".", "").isdigit() else cell for cell in row])
+    book.save(tmp_path / "depression.xlsx")
+    frame = read_studies(tmp_path / "depression.xlsx")
+    assert frame[["condition", "trial_id", "mean_1"]].to_numpy().tolist() == [["depression", "a2001", 11.5]]
