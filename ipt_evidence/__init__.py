@@ -10,20 +10,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ipt_evidence.diagnostics.bias_table import BiasTable, bias_table
+    from ipt_evidence.diagnostics.copas import copas, copas_contour
+    from ipt_evidence.diagnostics.copas_result import CopasModel
     from ipt_evidence.diagnostics.excess_significance import excess_significance
     from ipt_evidence.diagnostics.failsafe import failsafe_n
+    from ipt_evidence.diagnostics.gosh import Gosh, gosh
+    from ipt_evidence.diagnostics.gosh_clusters import GoshClusters
+    from ipt_evidence.diagnostics.influence import baujat, blup, influence
+    from ipt_evidence.diagnostics.influence_table import InfluenceTable
+    from ipt_evidence.diagnostics.leave_out import cumulative, leave_one_out
     from ipt_evidence.diagnostics.limit_meta import LimitMeta, limit_meta
+    from ipt_evidence.diagnostics.outliers import Outliers, outliers
     from ipt_evidence.diagnostics.p_curve import p_curve
     from ipt_evidence.diagnostics.p_uniform import p_uniform_star
     from ipt_evidence.diagnostics.pet_peese import PetPeese, pet_peese
     from ipt_evidence.diagnostics.power import power
+    from ipt_evidence.diagnostics.selection import selection_model, weight_sensitivity
+    from ipt_evidence.diagnostics.selection_result import SelectionModel, WeightSensitivity
     from ipt_evidence.diagnostics.small_study import begg_test, egger_test
     from ipt_evidence.diagnostics.small_study_events import debray_test, harbord_test, peters_test
     from ipt_evidence.diagnostics.small_study_result import SmallStudyTest
     from ipt_evidence.diagnostics.trim_and_fill import TrimAndFill, trim_and_fill
+    from ipt_evidence.diagnostics.worst_case import worst_case
+    from ipt_evidence.diagnostics.worst_case_result import WorstCase
     from ipt_evidence.diagnostics.z_values import caliper_test, z_curve
     from ipt_evidence.effects.compute import effect_sizes
     from ipt_evidence.effects.convert import convert, nnt, to_points
+    from ipt_evidence.evidence.multiverse import Multiverse, multiverse
     from ipt_evidence.figures.alt_text import alt_text
     from ipt_evidence.figures.forest import forest_plot
     from ipt_evidence.figures.forest_rows import forest_rows
@@ -38,6 +52,9 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.location_scale import LocationScale, location_scale
     from ipt_evidence.pooling.model_comparison import compare_models
     from ipt_evidence.pooling.multilevel_result import MultilevelFit
+    from ipt_evidence.pooling.network import network
+    from ipt_evidence.pooling.network_result import NetworkFit
+    from ipt_evidence.pooling.network_table import network_table
     from ipt_evidence.pooling.prediction import bootstrap_prediction
     from ipt_evidence.pooling.regression import meta_regression
     from ipt_evidence.pooling.regression_result import MetaRegression
@@ -45,16 +62,47 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.sampling_covariance import sampling_covariance
     from ipt_evidence.pooling.simulate import simulate
     from ipt_evidence.pooling.subgroups import pool_by
+    from ipt_evidence.sources.download import download
+    from ipt_evidence.sources.header_guess import guess_mapping
+    from ipt_evidence.sources.mapping import ColumnMapping
+    from ipt_evidence.sources.metafor_table_write import to_metafor
     from ipt_evidence.sources.registry import list_datasets, load_dataset
+    from ipt_evidence.sources.releases import list_releases
+    from ipt_evidence.sources.summaries import change_sd, mean_sd_from_quantiles, sd_from_ci, sd_from_se, skewness_test
+    from ipt_evidence.studies.arms import shared_arms
+    from ipt_evidence.studies.arms_combine import combine_arms
+    from ipt_evidence.studies.arms_split import split_shared_control
+    from ipt_evidence.studies.compare import VersionDiff, diff_studies
+    from ipt_evidence.studies.export import write_studies
     from ipt_evidence.studies.one_per_trial import one_per_trial
+    from ipt_evidence.studies.quality import flags_summary, quality_flags, without_flagged
     from ipt_evidence.studies.read import read_studies
     from ipt_evidence.studies.table import validate_studies
 
 _HOMES = {
     "list_datasets": "sources.registry",
     "load_dataset": "sources.registry",
+    "download": "sources.download",
+    "list_releases": "sources.releases",
+    "diff_studies": "studies.compare",
+    "VersionDiff": "studies.compare",
     "read_studies": "studies.read",
+    "guess_mapping": "sources.header_guess",
+    "ColumnMapping": "sources.mapping",
+    "mean_sd_from_quantiles": "sources.summaries",
+    "skewness_test": "sources.summaries",
+    "sd_from_se": "sources.summaries",
+    "sd_from_ci": "sources.summaries",
+    "change_sd": "sources.summaries",
+    "write_studies": "studies.export",
+    "to_metafor": "sources.metafor_table_write",
     "validate_studies": "studies.table",
+    "shared_arms": "studies.arms",
+    "combine_arms": "studies.arms_combine",
+    "split_shared_control": "studies.arms_split",
+    "quality_flags": "studies.quality",
+    "flags_summary": "studies.quality",
+    "without_flagged": "studies.quality",
     "one_per_trial": "studies.one_per_trial",
     "effect_sizes": "effects.compute",
     "convert": "effects.convert",
@@ -70,6 +118,9 @@ _HOMES = {
     "location_scale": "pooling.location_scale",
     "multilevel": "pooling.dependence",
     "sampling_covariance": "pooling.sampling_covariance",
+    "network": "pooling.network",
+    "network_table": "pooling.network_table",
+    "NetworkFit": "pooling.network_result",
     "pool_binary": "pooling.binary",
     "bayes": "pooling.bayes",
     "PooledFit": "pooling.result",
@@ -79,6 +130,27 @@ _HOMES = {
     "MultilevelFit": "pooling.multilevel_result",
     "BinaryFit": "pooling.binary_result",
     "BayesFit": "pooling.bayes_result",
+    "selection_model": "diagnostics.selection",
+    "weight_sensitivity": "diagnostics.selection",
+    "copas": "diagnostics.copas",
+    "copas_contour": "diagnostics.copas",
+    "worst_case": "diagnostics.worst_case",
+    "SelectionModel": "diagnostics.selection_result",
+    "WeightSensitivity": "diagnostics.selection_result",
+    "CopasModel": "diagnostics.copas_result",
+    "WorstCase": "diagnostics.worst_case_result",
+    "BiasTable": "diagnostics.bias_table",
+    "leave_one_out": "diagnostics.leave_out",
+    "cumulative": "diagnostics.leave_out",
+    "influence": "diagnostics.influence",
+    "baujat": "diagnostics.influence",
+    "blup": "diagnostics.influence",
+    "outliers": "diagnostics.outliers",
+    "Outliers": "diagnostics.outliers",
+    "gosh": "diagnostics.gosh",
+    "Gosh": "diagnostics.gosh",
+    "GoshClusters": "diagnostics.gosh_clusters",
+    "InfluenceTable": "diagnostics.influence_table",
     "egger_test": "diagnostics.small_study",
     "begg_test": "diagnostics.small_study",
     "peters_test": "diagnostics.small_study_events",
@@ -98,6 +170,9 @@ _HOMES = {
     "z_curve": "diagnostics.z_values",
     "caliper_test": "diagnostics.z_values",
     "power": "diagnostics.power",
+    "bias_table": "diagnostics.bias_table",
+    "multiverse": "evidence.multiverse",
+    "Multiverse": "evidence.multiverse",
     "forest_plot": "figures.forest",
     "forest_rows": "figures.forest_rows",
     "alt_text": "figures.alt_text",
@@ -107,8 +182,27 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "list_datasets",
     "load_dataset",
+    "download",
+    "list_releases",
+    "diff_studies",
+    "VersionDiff",
     "read_studies",
+    "guess_mapping",
+    "ColumnMapping",
+    "mean_sd_from_quantiles",
+    "skewness_test",
+    "sd_from_se",
+    "sd_from_ci",
+    "change_sd",
+    "write_studies",
+    "to_metafor",
     "validate_studies",
+    "shared_arms",
+    "combine_arms",
+    "split_shared_control",
+    "quality_flags",
+    "flags_summary",
+    "without_flagged",
     "one_per_trial",
     "effect_sizes",
     "convert",
@@ -124,6 +218,9 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "location_scale",
     "multilevel",
     "sampling_covariance",
+    "network",
+    "network_table",
+    "NetworkFit",
     "pool_binary",
     "bayes",
     "PooledFit",
@@ -133,6 +230,27 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "MultilevelFit",
     "BinaryFit",
     "BayesFit",
+    "selection_model",
+    "weight_sensitivity",
+    "copas",
+    "copas_contour",
+    "worst_case",
+    "SelectionModel",
+    "WeightSensitivity",
+    "CopasModel",
+    "WorstCase",
+    "BiasTable",
+    "leave_one_out",
+    "cumulative",
+    "influence",
+    "baujat",
+    "blup",
+    "outliers",
+    "Outliers",
+    "gosh",
+    "Gosh",
+    "GoshClusters",
+    "InfluenceTable",
     "egger_test",
     "begg_test",
     "peters_test",
@@ -152,6 +270,9 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "z_curve",
     "caliper_test",
     "power",
+    "bias_table",
+    "multiverse",
+    "Multiverse",
     "forest_plot",
     "forest_rows",
     "alt_text",
