@@ -37,7 +37,12 @@ if TYPE_CHECKING:
     from ipt_evidence.diagnostics.z_values import caliper_test, z_curve
     from ipt_evidence.effects.compute import effect_sizes
     from ipt_evidence.effects.convert import convert, nnt, to_points
+    from ipt_evidence.evidence.absolute import AbsoluteEffects, absolute_effects
+    from ipt_evidence.evidence.absolute_sds import control_sds
+    from ipt_evidence.evidence.claims import Claims, check_claims
+    from ipt_evidence.evidence.menu import AnalysisMenu, analysis_menu
     from ipt_evidence.evidence.multiverse import Multiverse, multiverse
+    from ipt_evidence.evidence.reproduce import Reproduction, reproduce
     from ipt_evidence.figures.alt_text import alt_text
     from ipt_evidence.figures.forest import forest_plot
     from ipt_evidence.figures.forest_rows import forest_rows
@@ -171,6 +176,15 @@ _HOMES = {
     "caliper_test": "diagnostics.z_values",
     "power": "diagnostics.power",
     "bias_table": "diagnostics.bias_table",
+    "analysis_menu": "evidence.menu",
+    "AnalysisMenu": "evidence.menu",
+    "reproduce": "evidence.reproduce",
+    "Reproduction": "evidence.reproduce",
+    "check_claims": "evidence.claims",
+    "Claims": "evidence.claims",
+    "absolute_effects": "evidence.absolute",
+    "AbsoluteEffects": "evidence.absolute",
+    "control_sds": "evidence.absolute_sds",
     "multiverse": "evidence.multiverse",
     "Multiverse": "evidence.multiverse",
     "forest_plot": "figures.forest",
@@ -271,6 +285,15 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "caliper_test",
     "power",
     "bias_table",
+    "analysis_menu",
+    "AnalysisMenu",
+    "reproduce",
+    "Reproduction",
+    "check_claims",
+    "Claims",
+    "absolute_effects",
+    "AbsoluteEffects",
+    "control_sds",
     "multiverse",
     "Multiverse",
     "forest_plot",
