@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_LISTED = 50
+MAX_VALUE = 200
+MAX_LINE = 4_000
 
 
 class EvidenceError(Exception):
@@ -79,10 +81,16 @@ class Problem:
         if self.row is not None:
             where.append(f"row {self.row}")
         if self.column:
-            where.append(f"column {self.column!r}")
+            where.append(f"column {_cut(self.column, MAX_VALUE)!r}")
         if self.value:
-            where.append(f"value {self.value!r}")
-        return f"{', '.join(where)}: {self.message}" if where else self.message
+            where.append(f"value {_cut(self.value, MAX_VALUE)!r}")
+        text = f"{', '.join(where)}: {self.message}" if where else self.message
+        return _cut(text, MAX_LINE)
+
+
+def _cut(text: str, length: int) -> str:
+    """Return a text, or its beginning when it is too long to be read."""
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 class SchemaError(EvidenceError, ValueError):

@@ -125,7 +125,7 @@ HEADERS = st.lists(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=10)
 @given(headers=HEADERS, layout=st.sampled_from(["auto", "arms", "comparisons"]))
 def test_no_column_is_given_twice_and_no_header_is_lost(headers, layout):
     frame = pd.DataFrame(columns=list(dict.fromkeys(" ".join(words) for words in headers)))

@@ -13,7 +13,7 @@ from ipt_evidence.sources.mapping_names import KNOWN_COLUMNS, NUMBER_COLUMNS
 from ipt_evidence.sources.table_file import TableScan
 from ipt_evidence.studies.contract import COLUMN_OF
 
-LAW = settings(derandomize=True, deadline=None, max_examples=40)
+LAW = settings(derandomize=True, deadline=None, max_examples=15)
 WORDS = st.text("aZ1é:#'\"-{,~!&*% ?|>@", min_size=1, max_size=8).filter(lambda text: text.strip() == text)
 
 

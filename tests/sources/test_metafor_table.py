@@ -240,7 +240,7 @@ def any_row(draw):
     return row
 
 
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(derandomize=True, deadline=None, max_examples=4)
 @given(st.lists(any_row(), min_size=1, max_size=12), st.booleans())
 def test_any_studies_go_to_r_and_back(tmp_path_factory, rows, as_effects):
     frame = pd.DataFrame([KEYS | {"comparison_id": str(at), "trial_id": "t"} | row for at, row in enumerate(rows)])

@@ -353,7 +353,7 @@ def test_a_frame_of_no_rows_or_a_failed_scan():
     assert scan_metapsy("nothing.csv", options=MetapsyOptions()).frame is None
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=15)
 @given(st.lists(st.sampled_from(["Li, 2001", "li, 2001", "Li & Wu, 2001", "Ö, 1999", "", "a", "a_2"]), max_size=12))
 def test_keys_are_the_same_for_the_same_label_only(labels):
     keys, _ = trial_ids(labels, list(range(len(labels))))
@@ -365,7 +365,7 @@ def test_keys_are_the_same_for_the_same_label_only(labels):
     assert len(set(unique)) == len(unique)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=15)
 @given(
     st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=8, max_size=20),
     st.booleans(),

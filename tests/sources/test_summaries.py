@@ -18,7 +18,7 @@ from ipt_evidence.sources.summaries import (
     skewness_test,
 )
 
-LAW = settings(derandomize=True, deadline=None, max_examples=40)
+LAW = settings(derandomize=True, deadline=None, max_examples=15)
 ROUND_OFF = 1e-10
 PRINTED = 0.005
 """Half a unit of the last digit that the Handbook prints."""

@@ -334,7 +334,7 @@ def workbook_bytes() -> bytes:
     return stream.getvalue()
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=10)
 @given(cut=st.floats(0, 1), at=st.floats(0, 1), junk=st.binary(max_size=8))
 def test_damaged_workbooks_end_in_a_table_or_a_problem(tmp_path_factory, cut, at, junk):
     content = bytearray(DAMAGED)

@@ -350,7 +350,7 @@ def test_damaged_packages_are_named(tmp_path, monkeypatch):
         "names no table": archive(tmp_path / "b.zip", datapackage__json="[]"),
         "is not in the archive": archive(tmp_path / "c.zip", datapackage__json=descriptor_of("x.csv")),
         "holds no datapackage.json": archive(tmp_path / "d.zip", other="x"),
-        "cannot be read as a data package": tmp_path / "none",
+        "datapackage.json: does not exist": tmp_path / "none",
     }
     cases["cannot be read"] = tmp_path / "e.zip"
     cases["cannot be read"].write_bytes(b"PK\x03\x04 damaged")

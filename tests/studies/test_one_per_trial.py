@@ -59,7 +59,7 @@ def test_faults_are_named():
         one_per_trial(effects.assign(effect=1.0), by=[])
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=15)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.floats(-5, 5))),
