@@ -43,10 +43,30 @@ if TYPE_CHECKING:
     from ipt_evidence.evidence.menu import AnalysisMenu, analysis_menu
     from ipt_evidence.evidence.multiverse import Multiverse, multiverse
     from ipt_evidence.evidence.reproduce import Reproduction, reproduce
+    from ipt_evidence.figures.albatross import albatross_plot
     from ipt_evidence.figures.alt_text import alt_text
+    from ipt_evidence.figures.baujat import baujat_plot
+    from ipt_evidence.figures.bubble import bubble_plot
+    from ipt_evidence.figures.drapery import drapery_plot
+    from ipt_evidence.figures.evidence_map import evidence_map
     from ipt_evidence.figures.forest import forest_plot
+    from ipt_evidence.figures.forest_pages import forest_pages
     from ipt_evidence.figures.forest_rows import forest_rows
+    from ipt_evidence.figures.funnel import funnel_plot
+    from ipt_evidence.figures.gosh_plot import gosh_plot
+    from ipt_evidence.figures.influence_panel import influence_plot
+    from ipt_evidence.figures.labbe import labbe_plot
+    from ipt_evidence.figures.multiverse_plot import multiverse_plot
+    from ipt_evidence.figures.orchard import orchard_plot
     from ipt_evidence.figures.output import save_figure
+    from ipt_evidence.figures.p_curve_plot import p_curve_plot
+    from ipt_evidence.figures.posterior import posterior_plot
+    from ipt_evidence.figures.prisma import prisma_flow
+    from ipt_evidence.figures.radial import radial_plot
+    from ipt_evidence.figures.rainforest import rainforest_plot
+    from ipt_evidence.figures.rob_plots import risk_of_bias_plot
+    from ipt_evidence.figures.style import FigureStyle
+    from ipt_evidence.figures.tau2_profile import tau2_profile_plot
     from ipt_evidence.pooling.batch import pool_many
     from ipt_evidence.pooling.bayes import bayes
     from ipt_evidence.pooling.bayes_result import BayesFit
@@ -188,6 +208,26 @@ _HOMES = {
     "multiverse": "evidence.multiverse",
     "Multiverse": "evidence.multiverse",
     "forest_plot": "figures.forest",
+    "funnel_plot": "figures.funnel",
+    "baujat_plot": "figures.baujat",
+    "radial_plot": "figures.radial",
+    "labbe_plot": "figures.labbe",
+    "influence_plot": "figures.influence_panel",
+    "gosh_plot": "figures.gosh_plot",
+    "drapery_plot": "figures.drapery",
+    "bubble_plot": "figures.bubble",
+    "orchard_plot": "figures.orchard",
+    "rainforest_plot": "figures.rainforest",
+    "albatross_plot": "figures.albatross",
+    "tau2_profile_plot": "figures.tau2_profile",
+    "posterior_plot": "figures.posterior",
+    "p_curve_plot": "figures.p_curve_plot",
+    "multiverse_plot": "figures.multiverse_plot",
+    "risk_of_bias_plot": "figures.rob_plots",
+    "prisma_flow": "figures.prisma",
+    "evidence_map": "figures.evidence_map",
+    "forest_pages": "figures.forest_pages",
+    "FigureStyle": "figures.style",
     "forest_rows": "figures.forest_rows",
     "alt_text": "figures.alt_text",
     "save_figure": "figures.output",
@@ -297,6 +337,26 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "multiverse",
     "Multiverse",
     "forest_plot",
+    "funnel_plot",
+    "baujat_plot",
+    "radial_plot",
+    "labbe_plot",
+    "influence_plot",
+    "gosh_plot",
+    "drapery_plot",
+    "bubble_plot",
+    "orchard_plot",
+    "rainforest_plot",
+    "albatross_plot",
+    "tau2_profile_plot",
+    "posterior_plot",
+    "p_curve_plot",
+    "multiverse_plot",
+    "risk_of_bias_plot",
+    "prisma_flow",
+    "evidence_map",
+    "forest_pages",
+    "FigureStyle",
     "forest_rows",
     "alt_text",
     "save_figure",

@@ -144,3 +144,7 @@ class ReadingWarning(EvidenceWarning):
 
 class UnverifiedDownloadWarning(EvidenceWarning):
     """A file was fetched whose checksum nobody has published, or a file in the cache was not the one recorded."""
+
+
+class MissingFontWarning(EvidenceWarning):
+    """No installed font has the characters of a script: they are drawn as empty boxes."""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.pooling.result import PooledFit
 
 
 class InfluenceTable(pd.DataFrame):
@@ -18,11 +19,21 @@ class InfluenceTable(pd.DataFrame):
 
     @classmethod
     def of(
-        cls, columns: dict[str, Any], *, caption: str, method: str, interpretation: str, notes: Sequence[str] = ()
+        cls,
+        columns: dict[str, Any],
+        *,
+        caption: str,
+        method: str,
+        interpretation: str,
+        notes: Sequence[str] = (),
+        fit: PooledFit | None = None,
     ) -> InfluenceTable:
-        """Return the table made of columns, with its texts."""
+        """Return the table made of columns, with its texts and, for figures, the numbers of the fit behind it."""
         table = cls(columns)
         table.attrs = {"caption": caption, "method": method, "interpretation": interpretation, "notes": tuple(notes)}
+        if fit is not None:
+            table.attrs |= {"measure": fit.measure, "level": fit.method.level, "estimate": fit.estimate}
+            table.attrs |= {"ci_low": fit.ci_low, "ci_high": fit.ci_high}
         return table
 
     @property

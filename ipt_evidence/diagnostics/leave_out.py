@@ -57,6 +57,7 @@ def leave_one_out(fit: PooledFit | pd.DataFrame) -> InfluenceTable:
         method=trials.fit.method.describe(),
         interpretation=_read_left_out(trials, found),
         notes=_single_trials(trials.k == 2),
+        fit=trials.fit,
     )
 
 
@@ -116,6 +117,7 @@ def cumulative(fit: PooledFit | pd.DataFrame, *, order: str = "year", ascending:
         method=trials.fit.method.describe(),
         interpretation=_read_added(trials, found, labels, order),
         notes=[*notes, *_single_trials(True)],
+        fit=trials.fit,
     )
 
 

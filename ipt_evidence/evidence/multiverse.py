@@ -14,6 +14,7 @@ import numpy as np
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.evidence.multiverse_choices import (
+    NOT_APPLICABLE,
     How,
     Which,
     analyses_of,
@@ -103,7 +104,7 @@ class Multiverse:
         total = float(((found["estimate"] - found["estimate"].mean()) ** 2).sum())
         rows = []
         for name in self.choices:
-            applies = found[found[name] != ""]
+            applies = found[found[name] != NOT_APPLICABLE]
             means = applies.groupby(name, observed=True)["estimate"].agg(["mean", "size"])
             between = float((means["size"] * (means["mean"] - applies["estimate"].mean()) ** 2).sum())
             ends = {"lowest_mean": means["mean"].min(), "highest_mean": means["mean"].max()}
@@ -232,7 +233,7 @@ def multiverse(
     numbers[:, 1:][np.broadcast_to((numbers[:, :1] < min_trials), numbers[:, 1:].shape)] = np.nan
     table = _table(numbers, data, analyses, list(masks))
     names = table.columns[: list(table.columns).index("data_set")]
-    choices = tuple(name for name in names if table.loc[table[name] != "", name].nunique() > 1)
+    choices = tuple(name for name in names if table.loc[table[name] != NOT_APPLICABLE, name].nunique() > 1)
     return Multiverse(table, choices, measure, level, data)
 
 

@@ -21,6 +21,7 @@ BatchCi = Literal["wald", "t", "hksj", "hksj-adhoc"]
 Selector: TypeAlias = "Mapping[str, Any] | Callable[[pd.DataFrame], Any] | None"
 Which: TypeAlias = "Mapping[str, Mapping[str, Selector]]"
 ALL = "all"
+NOT_APPLICABLE = "–"
 GROUPS = ("population_group", "format", "comparator", "instrument_family", "rating")
 LEAST_TRIALS = 5
 LOW_RISK = (2, 3)
@@ -39,7 +40,7 @@ class How(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """How a data set is analysed; empty texts where a choice does not apply."""
+    """How a data set is analysed; a dash where a choice does not apply."""
 
     adjustment: Adjustment
     tau2_method: str
@@ -149,7 +150,7 @@ def analyses_of(how: How) -> list[Analysis]:
     analyses = []
     for adjustment in _values(how, "adjustment", Adjustment):
         if adjustment == "pet_peese":
-            analyses.append(Analysis("pet_peese", "", ""))
+            analyses.append(Analysis("pet_peese", NOT_APPLICABLE, NOT_APPLICABLE))
             continue
         for tau2_method in _values(how, "tau2_method", Tau2Method):
             for ci_method in _values(how, "ci_method", BatchCi):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ipt_evidence.evidence.multiverse_choices import Combination, Rule
+from ipt_evidence.evidence.multiverse_choices import NOT_APPLICABLE, Combination, Rule
 from ipt_evidence.pooling.units import aggregate, read_effects, trial_codes
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def data_sets(effects: pd.DataFrame, masks: dict[str, dict[str, Flags]], combina
                 known[key] = len(units)
                 units.append(_both_ways(y, v, trial, keep, combination))
             of_selection.append(known[key])
-            rho = "" if np.isnan(combination.rho) else f"{combination.rho:g}"
+            rho = NOT_APPLICABLE if np.isnan(combination.rho) else f"{combination.rho:g}"
             selections.append((*(label for label, _ in options), combination.rule, rho))
     names = tuple(str(label) for label in labels[first])
     return DataSets(

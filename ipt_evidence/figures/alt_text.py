@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -11,19 +12,24 @@ from ipt_evidence.errors import OptionError
 from ipt_evidence.figures import wording as w
 from ipt_evidence.pooling.result import PooledFit, PooledFits
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 MAX_GROUPS = 6
+DESCRIBED_BY = {
+    "ipt_evidence.diagnostics.gosh.Gosh": "ipt_evidence.figures.gosh_plot.describe_gosh",
+    "ipt_evidence.pooling.regression_result.MetaRegression": "ipt_evidence.figures.bubble.describe_regression",
+}
+"""Types of results and the functions that describe them, by name, so that neither is imported before it is used.
+
+A result that is not listed is described by its own sentence, ``interpretation``, if it has one.
+"""
 
 
-def alt_text(obj: PooledFit | PooledFits | Figure) -> str:
+def alt_text(obj: Any) -> str:
     """Return one or two sentences that say what a result or its figure shows.
 
     Parameters
     ----------
-    obj : PooledFit, PooledFits or matplotlib.figure.Figure
-        A pooled result, or a figure that this package drew.
+    obj : PooledFit, PooledFits, result or matplotlib.figure.Figure
+        A pooled result, a meta-regression, a result of the diagnostics, or a figure that this package drew.
 
     Returns
     -------
@@ -34,6 +40,10 @@ def alt_text(obj: PooledFit | PooledFits | Figure) -> str:
     ------
     OptionError
         It is something else, or a figure that this package did not draw.
+
+    Notes
+    -----
+    A figure carries the text that was made with it; :func:`ipt_evidence.save_figure` writes it into the file.
 
     Examples
     --------
@@ -47,7 +57,24 @@ def alt_text(obj: PooledFit | PooledFits | Figure) -> str:
         return describe_fit(obj, "Pooled effect")
     if isinstance(obj, PooledFits):
         return describe_fits(obj, "Pooled effects", with_overall=obj.overall is not None)
-    return _of_figure(obj)
+    text = _of_result(obj) or _of_figure(obj)
+    if not text:
+        raise OptionError(
+            "alt_text describes a result of pool(), pool_by(), meta_regression() or of the diagnostics, or a figure "
+            f"made from one; received {type(obj).__name__}"
+        )
+    return text
+
+
+def _of_result(obj: object) -> str:
+    """Return what the function listed for the type says, else the result's own sentence; empty when there is none."""
+    for kind in type(obj).__mro__:
+        path = DESCRIBED_BY.get(f"{kind.__module__}.{kind.__qualname__}")
+        if path is not None:
+            module, name = path.rsplit(".", 1)
+            return str(getattr(import_module(module), name)(obj))
+    own = type(obj).__module__.split(".")[0] == __name__.split(".")[0]
+    return str(getattr(obj, "interpretation", "")) if own else ""
 
 
 def _of_figure(obj: object) -> str:
@@ -55,13 +82,7 @@ def _of_figure(obj: object) -> str:
 
     from ipt_evidence.figures.output import figure_alt_text
 
-    text = figure_alt_text(obj) if isinstance(obj, Figure) else ""
-    if not text:
-        raise OptionError(
-            "alt_text describes a result of pool() or pool_by(), or a figure made from one; "
-            f"received {type(obj).__name__}"
-        )
-    return text
+    return figure_alt_text(obj) if isinstance(obj, Figure) else ""
 
 
 def describe_fit(fit: PooledFit, subject: str, favours: tuple[str, str] | None = None) -> str:

@@ -18,6 +18,7 @@ ROOM_FOR_INTERVAL = 2.2
 NEARLY = 1.5
 PADDING = 0.03
 LOG_FROM_RATIO = 3.5
+TRIALS = ("study", "outcome", "fit", "single", "step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class EffectAxis:
     ticks : tuple of float
         Where the ticks stand.
     reference : float
-        The value of no difference: 0, or 1 for ratios.
+        The value of no difference: 0, or 1 for ratios; NaN where there is none.
     """
 
     low: float
@@ -54,7 +55,12 @@ class EffectAxis:
 
 
 def effect_axis(
-    rows: pd.DataFrame, *, log: bool, xlim: tuple[float, float] | None, room: Callable[[list[str]], int]
+    rows: pd.DataFrame,
+    *,
+    log: bool,
+    xlim: tuple[float, float] | None,
+    room: Callable[[list[str]], int],
+    reference: bool = True,
 ) -> EffectAxis:
     """Return the axis for the rows of a forest plot.
 
@@ -68,19 +74,20 @@ def effect_axis(
         Limits given by the caller.
     room : callable
         Number of ticks with these labels for which the panel has room.
+    reference : bool
+        Whether there is a value of no difference; there is none for a proportion.
 
     Raises
     ------
     OptionError
         `xlim` is not an interval that holds the value of no difference, or is not positive for ratios.
     """
-    reference = 1.0 if log else 0.0
-    if xlim is not None:
-        low, high = _checked(xlim, log, reference)
-    else:
-        low, high = _limits(rows, log)
+    value = (1.0 if log else 0.0) if reference else math.nan
+    low, high = _checked(xlim, log, value) if xlim is not None else _limits(rows, log, reference)
+    if not reference and xlim is None:
+        low, high = max(low, 0.0), min(high, 1.0)
     find = _log_ticks if log and high / low >= LOG_FROM_RATIO else _linear_ticks
-    return EffectAxis(low, high, log, tuple(find(low, high, room)), reference)
+    return EffectAxis(low, high, log, tuple(find(low, high, room)), value)
 
 
 def _checked(xlim: tuple[float, float], log: bool, reference: float) -> tuple[float, float]:
@@ -88,12 +95,12 @@ def _checked(xlim: tuple[float, float], log: bool, reference: float) -> tuple[fl
     if not (math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not log)):
         positive = " above 0, on the scale of the ratio" if log else ""
         raise OptionError(f"xlim must be two numbers (low, high){positive}; received {xlim!r}")
-    if not low <= reference <= high:
+    if low > reference or high < reference:
         raise OptionError(f"xlim must include {plain(reference)}, the value of no difference; received {xlim!r}")
     return low, high
 
 
-def _limits(rows: pd.DataFrame, log: bool) -> tuple[float, float]:
+def _limits(rows: pd.DataFrame, log: bool, reference: bool) -> tuple[float, float]:
     """Return limits that hold every point estimate and, up to a bound, every interval.
 
     An interval may extend the axis by less than half the spread of the points or by about the usual interval, whichever
@@ -104,8 +111,9 @@ def _limits(rows: pd.DataFrame, log: bool) -> tuple[float, float]:
     values = values[~np.isnan(values[:, 1])]
     if values.size == 0:
         return (0.5, 2.0) if log else (-1.0, 1.0)
-    points = np.append(values[~np.isnan(values[:, 0]), 0], 0.0)
-    studies = values[(rows.loc[rows["ci_low"].notna(), "kind"] == "study").to_numpy()]
+    points = np.append(values[~np.isnan(values[:, 0]), 0], [0.0] if reference else [])
+    trials = rows.loc[rows["ci_low"].notna(), "kind"].isin(TRIALS)
+    studies = values[trials.to_numpy()]
     usual = float(np.median((studies[:, 2] - studies[:, 1]) / 2)) if len(studies) else 0.0
     room = max(ROOM_FOR_SPREAD * float(np.ptp(points)), ROOM_FOR_INTERVAL * usual)
     low = float(points.min()) - _extension(float(points.min() - values[:, 1].min()), room)

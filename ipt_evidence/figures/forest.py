@@ -4,81 +4,61 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import matplotlib as mpl
 from matplotlib.transforms import Affine2D, ScaledTranslation, Transform, blended_transform_factory
 
 from ipt_evidence.errors import EvidenceWarning
-from ipt_evidence.figures.alt_text import describe_fit, describe_fits
 from ipt_evidence.figures.columns import Columns
+from ipt_evidence.figures.forest_alt import describe_forest
 from ipt_evidence.figures.forest_marks import draw_marks
-from ipt_evidence.figures.forest_rows import SPANNING, ForestTable, RowOptions, build_table
-from ipt_evidence.figures.layout import (
-    BOTTOM_PAD,
-    TICK_LENGTH,
-    Layout,
-    below_axis,
-    favours_texts,
-    indent_of,
-    line_offset,
-    note_step,
-    parts_of,
-    plan,
-    plan_in_box,
-    size_of,
-    weight_of,
-)
+from ipt_evidence.figures.forest_options import ForestOptions, read_options
+from ipt_evidence.figures.forest_rows import ForestInput, ForestTable, build_table
+from ipt_evidence.figures.forest_text import TextDrawing
+from ipt_evidence.figures.forest_widths import favours_texts
+from ipt_evidence.figures.layout import BOTTOM_PAD, TICK_LENGTH, Layout, plan_in_box, plan_page
 from ipt_evidence.figures.measure import Screen
 from ipt_evidence.figures.output import EvidenceFigure, remember_alt_text
 from ipt_evidence.figures.style import FigureStyle, drawing_context, families, resolve_style
-from ipt_evidence.pooling.result import PooledFit, PooledFits
+from ipt_evidence.figures.style_fonts import missing_glyphs_said, style_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 READABLE = 4.5
-BASELINE = 0.36
 
 
 def forest_plot(
-    fit_or_fits: PooledFit | PooledFits,
+    fit_or_fits: ForestInput,
     *,
     style: FigureStyle | str | None = None,
     columns: Columns = None,
     sort: str | Sequence[str] | None = None,
     risk_of_bias: bool = False,
-    overall: bool | None = None,
-    prediction: bool = True,
-    left_out: bool = False,
-    favours: tuple[str, str] | None = None,
-    xlim: tuple[float, float] | None = None,
-    title: str = "",
     ax: Axes | None = None,
+    **options: Unpack[ForestOptions],
 ) -> Figure:
     """Draw the trials and what was pooled from them.
 
     Parameters
     ----------
-    fit_or_fits : PooledFit or PooledFits
-        From :func:`ipt_evidence.pool` or :func:`ipt_evidence.pool_by`.
+    fit_or_fits : PooledFit, BinaryFit, BayesFit, PooledFits, mapping or DataFrame
+        From :func:`ipt_evidence.pool`, :func:`ipt_evidence.pool_by` (two grouping columns give groups inside groups),
+        :func:`ipt_evidence.pool_binary`, :func:`ipt_evidence.bayes`; a dictionary of such fits; or a table of
+        cumulative or leave-one-out refits.
     style : FigureStyle or str, optional
-        Fonts, sizes and colours.
-    columns, sort, risk_of_bias, overall, prediction, left_out
+        Fonts, sizes, colours, columns and words: ``"plain"``, or after a house ``"cochrane"``, ``"jama"``, ``"bmj"``,
+        ``"apa"``. A record with another `width_mm` fits the figure to that width.
+    columns, sort, risk_of_bias
         What the rows are; see :func:`ipt_evidence.forest_rows`.
-    favours : tuple of str, optional
-        Who is favoured left and right of no difference. Default: the arms of the column `contrast`; a positive effect
-        favours arm 1 and stands to the right. ``("", "")`` writes nothing.
-    xlim : tuple of float, optional
-        Limits of the effect axis, for ratios on their own scale. Default: from the data. Intervals beyond them end in
-        an arrow.
-    title : str, optional
-        A line over the figure.
     ax : matplotlib.axes.Axes, optional
         Draw into this axes: it becomes the panel, and the columns take the rest of its box. Everything is made smaller
         when the box is too small. Default: a new figure, as large as its content.
+    **options
+        See :class:`~ipt_evidence.figures.forest_options.ForestOptions`: `rows`, `right`, `overall`, `common_effect`,
+        `prediction`, `left_out`, `equivalence`, `favours`, `xlim`, `title`, `digits`, `thin`.
 
     Returns
     -------
@@ -93,46 +73,63 @@ def forest_plot(
     Warns
     -----
     EvidenceWarning
-        The box of `ax` is so small that the text cannot be read.
+        The box of `ax` is so small that the text cannot be read, or no installed font has the characters of a name.
 
     Notes
     -----
     The area of a square is proportional to the trial's weight. Ratio measures stand on a logarithmic axis. A group of
-    one trial shows the trial without a diamond; a group without a usable trial says which there were and why not.
+    one trial shows the trial without a diamond; a group without a usable trial says which there were and why not. Above
+    250 trials each is a thin line without a label, unless ``thin=False``; :func:`ipt_evidence.forest_pages` spreads the
+    labelled rows over pages.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import ipt_evidence as ipt
     >>> table = pd.DataFrame({"study": ["A 1990", "B 2001", "C 2010"], "effect": [0.2, 0.5, 0.9], "variance": 0.04})
-    >>> fig = ipt.forest_plot(ipt.pool(table), sort="-effect")
+    >>> fig = ipt.forest_plot(ipt.pool(table), sort="-effect", equivalence=0.24)
     >>> len(fig.axes)
     1
     """
     look = resolve_style(style)
-    options = RowOptions(columns, sort, risk_of_bias, overall, prediction, left_out, favours)
-    table = build_table(fit_or_fits, options)
+    asked = read_options(look, options, columns=columns, sort=sort, risk_of_bias=risk_of_bias)
+    table = build_table(fit_or_fits, asked)
+    look = style_for(look, written(table, look))
     hinting = mpl.rcParams["text.hinting"]
-    with drawing_context():
+    with drawing_context(), missing_glyphs_said():
         if ax is None:
-            layout = plan(table, look, title=title, xlim=xlim)
-            fig: Figure = EvidenceFigure(figsize=(layout.width / 72, layout.height / 72), dpi=look.dpi)
-            ax = fig.add_axes((0.0, 0.0, 1.0, 1.0))
+            layout, look = plan_page(table, look, title=asked.title, xlim=asked.xlim)
+            ax = new_page(layout, look)
         else:
             box = _box_of(ax)
             screen = Screen(float(ax.figure.dpi), hinting)
-            layout, look = plan_in_box(table, look, box, title=title, xlim=xlim, screen=screen)
+            layout, look = plan_in_box(table, look, box, title=asked.title, xlim=asked.xlim, screen=screen)
             _warn_small(look, layout, box)
-        _Drawing(ax, table, layout, look).draw(title)
-    remember_alt_text(ax, _describe(fit_or_fits, table, overall))
+        draw_table(ax, table, layout, look, asked.title)
+    remember_alt_text(ax, describe_forest(fit_or_fits, table))
     root: Figure = ax.figure.figure
     return root
 
 
-def _describe(fit_or_fits: PooledFit | PooledFits, table: ForestTable, overall: bool | None) -> str:
-    if isinstance(fit_or_fits, PooledFit):
-        return describe_fit(fit_or_fits, "Forest plot", table.favours)
-    return describe_fits(fit_or_fits, "Forest plot", with_overall=bool(overall), favours=table.favours)
+def new_page(layout: Layout, look: FigureStyle) -> Axes:
+    """Return the axes of a new figure as large as the layout."""
+    fig = EvidenceFigure(figsize=(layout.width / 72, layout.height / 72), dpi=look.dpi)
+    return fig.add_axes((0.0, 0.0, 1.0, 1.0))
+
+
+def draw_table(ax: Axes, table: ForestTable, layout: Layout, look: FigureStyle, title: str) -> None:
+    """Draw the rows of a table where the layout says."""
+    place = _prepare_axes(ax, layout, look)
+    TextDrawing(ax, table, layout, look, place).draw(title)
+    draw_marks(ax, table, layout, look, place)
+
+
+def written(table: ForestTable, look: FigureStyle) -> list[str]:
+    """Return every text that the figure will have."""
+    texts = [name for name in table.rows.columns if str(name).startswith("text_")]
+    cells = table.rows[texts].to_numpy(dtype=object).ravel()
+    words = [*table.notes, *favours_texts(table, look), table.options.title, table.panel_header]
+    return [*(str(cell) for cell in cells), *words]
 
 
 def _box_of(ax: Axes) -> tuple[float, float]:
@@ -155,122 +152,13 @@ def _warn_small(look: FigureStyle, layout: Layout, box: tuple[float, float]) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
-    """The axes, what is drawn into it, and where."""
-
-    ax: Axes
-    table: ForestTable
-    layout: Layout
-    style: FigureStyle
-
-    def draw(self, title: str) -> None:
-        """Draw everything."""
-        place = _prepare_axes(self.ax, self.layout, self.style)
-        rows = self.table.rows
-        grouped = bool((rows["kind"] == "group").any())
-        if title:
-            self._text(place, self.layout.label, -1.3, title, self.style.size + 0.5, "bold")
-        records: list[dict[str, Any]] = [{str(k): v for k, v in r.items()} for r in rows.to_dict("records")]
-        for row in records:
-            self._label(place, row, grouped)
-            self._cells(place, row)
-        self._headers(place)
-        draw_marks(self.ax, self.table, self.layout, self.style, place)
-        self._under_axis(place)
-
-    def _text(
-        self,
-        place: Transform,
-        x: float,
-        y: float,
-        text: str,
-        size: float,
-        weight: str = "normal",
-        ha: str = "left",
-        color: str = "",
-    ) -> None:
-        """Write one line whose height is centred on a row position."""
-        if not text:
-            return
-        baseline = y + BASELINE * size / self.style.row_height
-        self.ax.text(
-            x,
-            baseline,
-            text,
-            transform=place,
-            fontsize=size,
-            fontweight=weight,
-            family=families(self.style),
-            ha=ha,
-            va="baseline",
-            color=color or self.style.text,
-            clip_on=False,
-            parse_math=False,
-        )
-
-    def _label(self, place: Transform, row: dict[str, Any], grouped: bool) -> None:
-        kind = row["kind"]
-        size = size_of(kind, self.style)
-        x = self.layout.label + indent_of(kind, grouped, self.style)
-        color = self.style.muted if kind in SPANNING and kind != "group" else self.style.text
-        for i, line in enumerate(str(row["text_label"]).split("\n")):
-            self._text(place, x, row["position"] + line_offset(i), line, size, weight_of(kind), color=color)
-
-    def _cells(self, place: Transform, row: dict[str, Any]) -> None:
-        if row["kind"] in (*SPANNING, "spacer", "span", "header"):
-            return
-        for placed in self.layout.columns:
-            for i, line in enumerate(str(row[placed.column.name]).split("\n")):
-                for anchor, part in zip(placed.anchors, parts_of(line, placed.column), strict=False):
-                    weight = weight_of(row["kind"])
-                    y = row["position"] + line_offset(i)
-                    self._text(place, anchor, y, part, self.style.size, weight, placed.column.align)
-
-    def _headers(self, place: Transform) -> None:
-        rows = self.table.rows
-        position = float(rows.loc[rows["kind"] == "header", "position"].iloc[0])
-        size = self.style.size
-        for placed in self.layout.columns:
-            if not placed.column.joined:
-                header = placed.column.header
-                self._text(place, placed.header_x, position, header, size, "bold", placed.header_align)
-        for x, name in zip(self.layout.domains, self.table.domains, strict=True):
-            header = str(rows.loc[rows["kind"] == "header", name].iloc[0])
-            self._text(place, x, position, header, size, "bold", "center")
-        middle = (self.layout.panel_left + self.layout.panel_right) / 2
-        self._text(place, middle, position, self.layout.name, size, "bold", "center")
-        for span in self.layout.spans:
-            self._text(place, (span.left + span.right) / 2, position - 1, span.name, size, "bold", "center")
-            self._rule(place, span.left, span.right, position - 0.5)
-        self._rule(place, self.layout.label, self.layout.right, position + 0.5)
-
-    def _rule(self, place: Transform, left: float, right: float, y: float) -> None:
-        self.ax.plot([left, right], [y, y], transform=place, color=self.style.rule, linewidth=0.5, clip_on=False)
-
-    def _under_axis(self, place: Transform) -> None:
-        """Write who is favoured, and the footnotes."""
-        style, layout = self.style, self.layout
-        unit = style.row_height
-        axis = layout.n_lines - 0.5 + BOTTOM_PAD + TICK_LENGTH / unit
-        reference, gap = layout.x(layout.axis.reference), 0.8 * style.small_size
-        left, right = favours_texts(self.table.favours)
-        y = axis + 2.1 * style.small_size / unit
-        self._text(place, reference - gap, y, left, style.small_size, ha="right")
-        self._text(place, reference + gap, y, right, style.small_size)
-        y = axis + (below_axis(style, self.table.favours) - TICK_LENGTH + 0.5 * style.small_size) / unit
-        for i, note in enumerate(layout.notes):
-            at = y + i * note_step(style) / unit
-            self._text(place, layout.label, at, note, style.small_size, color=style.muted)
-
-
 def _prepare_axes(ax: Axes, layout: Layout, style: FigureStyle) -> Transform:
     """Make the axes the plotting panel and return the transform of (points from the left, row position)."""
     root: Any = ax.figure.figure
     box = ax.get_position(original=False)
     parent: Any = ax.figure
     width, height = (float(side) * 72 / root.dpi for side in (parent.bbox.width, parent.bbox.height))
-    panel_height = (layout.n_lines + BOTTOM_PAD) * style.row_height / height
+    panel_height = (layout.n_lines + BOTTOM_PAD * layout.line) * layout.unit / height
     ax.set_position(
         (
             box.x0 + layout.panel_left / width,
@@ -282,7 +170,7 @@ def _prepare_axes(ax: Axes, layout: Layout, style: FigureStyle) -> Transform:
     ax.set_yscale("linear")
     ax.set_xscale("log" if layout.axis.log else "linear")
     ax.set_xlim(layout.axis.low, layout.axis.high)
-    ax.set_ylim(layout.n_lines - 0.5 + BOTTOM_PAD, -0.5)
+    ax.set_ylim(layout.bottom, -0.5)
     _style_axis(ax, layout, style)
     left_edge = ScaledTranslation(box.x0, 0, parent.transSubfigure)
     points = Affine2D().scale(1 / 72) + root.dpi_scale_trans + left_edge

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Unpack
 
-import numpy as np
 import pandas as pd
 
-from ipt_evidence.errors import OptionError
 from ipt_evidence.figures import wording as w
-from ipt_evidence.figures.columns import TEXT_WIDTH, Column, Columns, RawColumn, raw_columns
+from ipt_evidence.figures.columns import Column, Columns, raw_columns
+from ipt_evidence.figures.columns_result import result_columns
 from ipt_evidence.figures.footnotes import footnotes
-from ipt_evidence.figures.risk_of_bias import domains, judgement, letter
-from ipt_evidence.pooling.result import PooledFit, PooledFits
+from ipt_evidence.figures.forest_frame import header_rows, row_table
+from ipt_evidence.figures.forest_inputs import (
+    AnyFit,
+    Branch,
+    FitView,
+    back_from,
+    branches,
+    direction_word,
+    one_measure,
+)
+from ipt_evidence.figures.forest_lines import between
+from ipt_evidence.figures.forest_options import (
+    ForestOptions,
+    RowOptions,
+    equivalence_region,
+    read_options,
+)
+from ipt_evidence.figures.forest_summary import (
+    SERIES,
+    is_series,
+    series_columns,
+    series_notes,
+    series_rows,
+    summary_columns,
+    summary_rows,
+)
+from ipt_evidence.figures.forest_writer import Row, Writer, make_row, without_labels
+from ipt_evidence.figures.risk_of_bias import domains
+from ipt_evidence.figures.style import FigureStyle, resolve_style
+from ipt_evidence.pooling.result import PooledFits
 
-LABEL_WIDTH = 46
-SPAN_WIDTH = 116
-SPANNING = ("group", "left_out", "heterogeneity", "between", "note")
-POOLED = ("subtotal", "overall")
-NUMBERS = ("effect", "ci_low", "ci_high", "weight", "relative_weight")
-
-
-@dataclass(frozen=True, slots=True)
-class RowOptions:
-    """What goes into the table; see :func:`forest_rows`."""
-
-    columns: Columns = None
-    sort: str | Sequence[str] | None = None
-    risk_of_bias: bool = False
-    overall: bool | None = None
-    prediction: bool = True
-    left_out: bool = False
-    favours: tuple[str, str] | None = None
-    digits: int = 2
+POOLED = ("subtotal", "overall", "common", "fit")
+THIN_ABOVE = 250
+THIN_HEIGHT = 560.0
+THIN_MOST = 24
+ForestInput = AnyFit | PooledFits | Mapping[str, AnyFit | PooledFits] | pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +68,24 @@ class ForestTable:
         Who is favoured left and right of no difference.
     notes : tuple of str
         Footnotes: marks, what was left out, how the numbers were made, where the data come from.
+    options : RowOptions
+        What was asked for.
+    line : int
+        Positions that a line of text is high: 1, more in a thin plot.
+    panel_header : str
+        Text over the panel.
+    equivalence : tuple of float or None
+        Region of practical equivalence, as shown.
+    predicted : mapping of int to FitView
+        The fit of the prediction interval at each position.
+    tree : Branch
+        The fits.
+    word : str
+        What is written before the names of `favours` instead of the house's word.
+    overall : float or None
+        The effect of everything, which a dotted line marks.
+    largest : float
+        Largest relative weight of a trial, on whichever page it stands.
     """
 
     rows: pd.DataFrame = field(repr=False)
@@ -64,52 +94,59 @@ class ForestTable:
     measure: str
     favours: tuple[str, str]
     notes: tuple[str, ...]
+    options: RowOptions = field(default_factory=RowOptions)
+    line: int = 1
+    panel_header: str = "{name}"
+    equivalence: tuple[float, float] | None = None
+    predicted: Mapping[int, FitView] = field(default_factory=dict, repr=False)
+    tree: Branch = field(default_factory=Branch, repr=False)
+    word: str = ""
+    overall: float | None = None
+    largest: float = 1.0
 
 
 def forest_rows(
-    fit_or_fits: PooledFit | PooledFits,
+    fit_or_fits: ForestInput,
     *,
+    style: FigureStyle | str | None = None,
     columns: Columns = None,
     sort: str | Sequence[str] | None = None,
     risk_of_bias: bool = False,
-    overall: bool | None = None,
-    prediction: bool = True,
-    left_out: bool = False,
-    digits: int = 2,
+    **options: Unpack[ForestOptions],
 ) -> pd.DataFrame:
     """Return the table that :func:`ipt_evidence.forest_plot` draws: one row per line of the figure.
 
     Parameters
     ----------
-    fit_or_fits : PooledFit or PooledFits
-        From :func:`ipt_evidence.pool` or :func:`ipt_evidence.pool_by`.
+    fit_or_fits : PooledFit, BinaryFit, BayesFit, PooledFits, mapping or DataFrame
+        From :func:`ipt_evidence.pool`, :func:`ipt_evidence.pool_by`, :func:`ipt_evidence.pool_binary`,
+        :func:`ipt_evidence.bayes`, a dictionary of such fits, or a table of cumulative or leave-one-out refits.
+    style : FigureStyle or str, optional
+        The house decides which columns there are and how they are written.
     columns : {"auto", "means", "events", "n"}, sequence of str or mapping, optional
         Raw data beside the labels: a set of arm statistics (``"auto"`` takes the one that most trials have), names of
-        columns of ``fit.studies``, or a mapping from name to header. Means and events of a trial with several effects
-        are not shown, as those of one outcome do not stand for the combination. Default: none.
+        columns of ``fit.studies``, or a mapping from name to header; a header ``("IPT", "Mean")`` stands in part over
+        the neighbours that share it. Means and events of a trial with several effects are not shown, as those of one
+        outcome do not stand for the combination. Default: that of the style, which is none for ``"plain"``.
     sort : str or sequence of str, optional
         Columns of ``fit.studies`` to sort the trials by within each group, such as ``"year"`` or ``"-effect"`` (a minus
         sorts downwards). Default: the order of the data.
     risk_of_bias : bool, optional
         Add the columns `rob_...` with each trial's judgements.
-    overall : bool, optional
-        For several fits: add the effect of all groups together. Default: no, as groups may answer different questions.
-    prediction : bool, optional
-        Add a row with the prediction interval under each pooled effect that has one.
-    left_out : bool, optional
-        List the trials that could not be pooled, with the reason. A group without any usable trial always lists them.
-    digits : int, optional
-        Decimals of effects.
+    **options
+        See :class:`~ipt_evidence.figures.forest_options.ForestOptions`.
 
     Returns
     -------
     pandas.DataFrame
         In the order of the figure, with columns `position` (integer, from 0; a row of several `lines` moves the next
-        one down), `lines`, `kind` (``"span"``, ``"header"``, ``"group"``, ``"study"``, ``"left_out"``, ``"note"``,
-        ``"subtotal"``, ``"overall"``, ``"prediction"``, ``"heterogeneity"``, ``"between"``, ``"spacer"``), `group`,
-        `trial_id`, `label`, `effect`, `ci_low`, `ci_high` (as shown: ratio measures are back-transformed), `weight`
-        (percent within the fit), `relative_weight` (1 = the average trial of its fit; squares have an area in
-        proportion), `n_effects`, `note`, and the texts as drawn: `text_label` and `text_...`.
+        one down), `lines`, `kind` (``"span"``, ``"header"``, ``"group"``, ``"study"``, ``"outcome"``, ``"left_out"``,
+        ``"note"``, ``"subtotal"``, ``"overall"``, ``"common"``, ``"prediction"``, ``"heterogeneity"``, ``"between"``,
+        ``"fit"``, ``"single"``, ``"step"``, ``"spacer"``), `group`, `level` (steps that the label is set in),
+        `trial_id`, `bracket` (rows of one trial share a number; 0 is none), `label`, `effect`, `ci_low`, `ci_high`,
+        `pi_low`, `pi_high` (as shown: ratio measures are back-transformed), `weight`, `weight_common` (percent within
+        the fit), `relative_weight` (1 = the average trial of its fit; squares have an area in proportion), `n_effects`,
+        `note`, and the texts as drawn: `text_label` and `text_...`.
 
     Raises
     ------
@@ -127,230 +164,178 @@ def forest_rows(
     >>> rows.loc[1, ["label", "text_effect", "text_ci"]].tolist()
     ['A 1990', '0.20', '[−0.19, 0.59]']
     """
-    options = RowOptions(columns, sort, risk_of_bias, overall, prediction, left_out, None, digits)
-    return build_table(fit_or_fits, options).rows
+    look = resolve_style(style)
+    asked = read_options(look, options, columns=columns, sort=sort, risk_of_bias=risk_of_bias)
+    return build_table(fit_or_fits, asked).rows
 
 
-def build_table(fit_or_fits: PooledFit | PooledFits, options: RowOptions) -> ForestTable:
+def build_table(obj: ForestInput, options: RowOptions) -> ForestTable:
     """Return rows, columns and footnotes of a forest plot; see :func:`forest_rows`."""
-    groups, total = _parts(fit_or_fits, options.overall)
-    fits = [fit for fit in (*groups, total) if fit is not None]
-    measure = _one_measure(fits)
-    studies = [fit.studies for fit in fits]
-    names = options.favours or w.favours(studies)
-    raw = raw_columns(options.columns, studies, (names[1], names[0]))
-    rob = domains(studies) if options.risk_of_bias else ()
-    writer = _Writer(options, raw, rob, np.exp if w.is_ratio(measure) else np.positive)
-    lines = _lines(fit_or_fits, groups, total, writer)
-    columns = (*(r.column for r in raw), *_result_columns(measure, fits[0].method.level))
-    rows = _frame([*_headers(columns, rob), *lines], columns, rob)
-    unlisted = () if options.left_out else tuple(fit for fit in groups or fits if fit.k)
-    return ForestTable(rows, columns, rob, measure, names, footnotes(fits, unlisted, rows, rob))
-
-
-def _parts(fit_or_fits: PooledFit | PooledFits, overall: bool | None) -> tuple[tuple[PooledFit, ...], PooledFit | None]:
-    """Return the groups and the fit of everything; a single fit is the fit of everything."""
-    if isinstance(fit_or_fits, PooledFit):
-        return (), fit_or_fits
-    if not isinstance(fit_or_fits, PooledFits):
-        raise OptionError(
-            f"expected a result of pool() or pool_by(), received {type(fit_or_fits).__name__}; "
-            "a table of effects is pooled first"
-        )
-    if overall and fit_or_fits.overall is None:
-        raise OptionError("overall=True needs the overall effect: call pool_by() without overall=False")
-    return tuple(fit_or_fits.values()), fit_or_fits.overall if overall else None
-
-
-def _one_measure(fits: Sequence[PooledFit]) -> str:
-    found = list(dict.fromkeys(fit.measure for fit in fits if fit.k))
-    if len(found) > 1:
-        raise OptionError(f"the groups have {len(found)} measures ({', '.join(found)}), which cannot share an axis")
-    return found[0] if found else fits[0].measure
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Turns fits into rows: the options, the raw columns and the way back from the analysis scale."""
-
-    options: RowOptions
-    raw: tuple[RawColumn, ...]
-    rob: tuple[str, ...]
-    back: Callable[[Any], Any]
-
-    def trials(self, fit: PooledFit) -> list[dict[str, Any]]:
-        """Return one row per trial that was pooled, in the order asked for."""
-        table = sort_studies(fit.studies.loc[fit.studies["included"].astype(bool)], self.options.sort)
-        if table.empty:
-            return []
-        values = self.back(table[["effect", "ci_low", "ci_high"]].to_numpy(dtype=float))
-        cells = {r.column.name: r.write(table) for r in self.raw}
-        rows = []
-        for i, (_, study) in enumerate(table.iterrows()):
-            row = _row("study", str(study["study"]), fit.group, *map(float, values[i]))
-            row["trial_id"] = str(study["trial_id"]) if "trial_id" in table.columns else ""
-            row["n_effects"] = int(study["n_effects"])
-            row["weight"] = float(study["weight"])
-            row["relative_weight"] = row["weight"] * fit.k / 100
-            row["text_label"] = row["label"] + (w.SEVERAL if row["n_effects"] > 1 else "")
-            row["text_weight"] = f"{row['weight']:.1f}%" if fit.k > 1 else ""
-            row.update((name, texts[i]) for name, texts in cells.items())
-            row.update((name, judgement(study.get(name))) for name in self.rob)
-            rows.append(self.texts(row))
-        return rows
-
-    def texts(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row with its effect and interval written."""
-        digits = self.options.digits
-        row["text_effect"] = w.number(row["effect"], digits)
-        row["text_ci"] = w.interval(row["ci_low"], row["ci_high"], digits)
-        return row
-
-    def left_out(self, fit: PooledFit) -> list[dict[str, Any]]:
-        """Return one row per trial and reason that could not be pooled."""
-        table = fit.studies.loc[~fit.studies["included"].astype(bool)]
-        seen: dict[tuple[str, str], int] = {}
-        for study, why in zip(table["study"].astype(str), table["why_not"].astype(str), strict=True):
-            seen[study, why] = seen.get((study, why), 0) + 1
-        rows = []
-        for (study, why), times in seen.items():
-            row = _row("left_out", study, fit.group)
-            row["note"] = why
-            row["text_label"] = f"{study}, not pooled: {why}" + (f" ({times} rows)" if times > 1 else "")
-            rows.append(row)
-        return rows
-
-    def pooled(self, fit: PooledFit, kind: str, name: str) -> list[dict[str, Any]]:
-        """Return what stands under the trials of a fit: diamond, prediction interval, heterogeneity, or why not."""
-        if fit.k == 0:
-            return [_row("note", "No trial with an effect and its variance.", fit.group)]
-        if fit.k == 1:
-            return [_row("note", "One trial: shown as it is, nothing is pooled.", fit.group)]
-        row = _row(kind, f"{name}, {w.counts(fit)}", fit.group, *self.shown(fit.estimate, fit.ci_low, fit.ci_high))
-        row["text_weight"] = "100.0%"
-        rows = [self.texts(row)]
-        if self.options.prediction and not math.isnan(fit.pi_low):
-            low, high = self.shown(fit.pi_low, fit.pi_high)
-            rows.append(self.texts(_row("prediction", "Prediction interval", fit.group, math.nan, low, high)))
-        line = w.heterogeneity(fit)
-        return [*rows, _row("heterogeneity", line, fit.group)] if line else rows
-
-    def shown(self, *values: float) -> tuple[float, ...]:
-        """Return numbers of the analysis scale as they are shown."""
-        return tuple(float(x) for x in self.back(np.array(values)))
-
-
-def sort_studies(studies: pd.DataFrame, sort: str | Sequence[str] | None) -> pd.DataFrame:
-    """Return the table of studies in another order; rows move as a whole, ties keep their order, missing values last.
-
-    Raises
-    ------
-    OptionError
-        A column does not exist.
-    """
-    if sort is None:
-        return studies
-    keys = [sort] if isinstance(sort, str) else list(sort)
-    names = [key.removeprefix("-") for key in keys]
-    missing = [name for name in names if name not in studies.columns]
-    if missing:
-        raise OptionError(f"sort names {', '.join(map(repr, missing))}; the columns are {', '.join(studies.columns)}")
-    for name, key in reversed(list(zip(names, keys, strict=True))):
-        studies = studies.sort_values(name, ascending=not key.startswith("-"), kind="stable", na_position="last")
-    return studies
-
-
-def _lines(
-    fit_or_fits: PooledFit | PooledFits, groups: Sequence[PooledFit], total: PooledFit | None, writer: _Writer
-) -> list[dict[str, Any]]:
-    """Return the rows under the header."""
-    rows: list[dict[str, Any]] = []
-    for fit in groups:
-        rows += [_row("group", fit.group, fit.group) | {"text_label": w.humanise(fit.group)}, *writer.trials(fit)]
-        rows += writer.pooled(fit, "subtotal", _model(fit, "Subtotal"))
-        rows += writer.left_out(fit) if writer.options.left_out or fit.k == 0 else []
-        rows.append(_row("spacer", "", fit.group))
-    if isinstance(fit_or_fits, PooledFit):
-        rows += writer.trials(fit_or_fits)
-        rows += writer.pooled(fit_or_fits, "overall", _model(fit_or_fits, "Random effects"))
-        rows += writer.left_out(fit_or_fits) if writer.options.left_out else []
-    elif total is not None:
-        rows += writer.pooled(total, "overall", _model(total, "Overall"))
-    if isinstance(fit_or_fits, PooledFits) and fit_or_fits.between is not None and fit_or_fits.overall is not None:
-        # groups pooled without an overall effect answer different questions: testing them against each other misleads
-        rows.append(_row("between", w.between(fit_or_fits.between), ""))
-    return rows[:-1] if rows and rows[-1]["kind"] == "spacer" else rows
-
-
-def _model(fit: PooledFit, name: str) -> str:
-    common = fit.method.tau2_method == "EE"
-    if name == "Random effects":
-        return "Common effect" if common else name
-    return f"{name} (common effect)" if common else name
-
-
-def _row(
-    kind: str,
-    label: str,
-    group: str,
-    effect: float = math.nan,
-    ci_low: float = math.nan,
-    ci_high: float = math.nan,
-) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "group": group,
-        "label": label,
-        "text_label": label,
-        "effect": effect,
-        "ci_low": ci_low,
-        "ci_high": ci_high,
-        "n_effects": 0,
-    }
-
-
-def _result_columns(measure: str, level: float) -> tuple[Column, ...]:
-    """Return the columns right of the panel."""
-    short = w.measure_names(measure)[0]
-    return (
-        Column("text_effect", f"{short} [{100 * level:g}% CI]", side="right"),
-        Column("text_ci", "", side="right", parts=2, joined=True),
-        Column("text_weight", "Weight", side="right"),
+    if isinstance(obj, pd.DataFrame) and is_series(obj):
+        return _series_table(obj, options)
+    root = branches(obj, options.overall)
+    if options.rows == "fits":
+        options = replace(options, house=replace(options.house, study="Group"))
+    leaves, fits = list(root.leaves()), list(root.fits())
+    measure = one_measure(fits)
+    line = _line(leaves, options)
+    if line > 1:
+        options = without_labels(options, sum(fit.k for fit in leaves))
+    names = options.favours or w.favours([fit.studies for fit in leaves])
+    names = names if measure != "PLO" or options.favours else ("", "")
+    writer, right = _writer(leaves, measure, names, options)
+    if options.rows == "fits":
+        lines, columns = summary_rows(root, writer), summary_columns(right)
+    else:
+        lines, columns = _lines(root, writer), (*(r.column for r in writer.raw if r.column.side == "left"), *right)
+    if line > 1:
+        lines, columns = [_bare(row) for row in lines], tuple(c for c in columns if c.name != "text_weight")
+    rows = row_table([*header_rows(columns, writer.rob, options), *lines], columns, writer.rob, options, line)
+    unlisted = [] if options.left_out else [fit for fit in leaves if fit.k]
+    region = _region(options, measure)
+    notes = footnotes(fits, unlisted, rows, writer.rob, region, thin=line > 1, columns=columns)
+    model = fits[0].model
+    header = options.house.panel_header.replace("{model}", model).replace("{level}", f"{100 * fits[0].level:g}")
+    return ForestTable(
+        rows=rows,
+        columns=columns,
+        domains=writer.rob,
+        measure=measure,
+        favours=names,
+        notes=notes,
+        options=options,
+        line=line,
+        panel_header=header,
+        equivalence=region,
+        predicted=_at_positions(rows, writer.predicted),
+        tree=root,
+        word=direction_word(leaves) if options.favours is None else "",
+        overall=_overall(rows),
+        largest=_largest(rows),
     )
 
 
-def _headers(columns: Sequence[Column], rob: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the header row, under a row with the headers over several columns where there are any."""
-    header = _row("header", "Study", "") | {c.name: c.header for c in columns}
-    header |= {name: letter(i) for i, name in enumerate(rob)}
-    if not any(c.span for c in columns):
-        return [header]
-    spans = _row("span", "", "")
-    for before, column in zip((None, *columns), columns, strict=False):
-        new = before is None or before.span != column.span
-        spans[column.name] = column.span if new else ""
-    return [spans, header]
+def _writer(
+    leaves: list[FitView], measure: str, names: tuple[str, str], options: RowOptions
+) -> tuple[Writer, tuple[Column, ...]]:
+    """Return the writer of the rows, and the result columns."""
+    studies = [fit.studies for fit in leaves]
+    arms = (names[1] or "arm 1", names[0] or "arm 2")
+    summary = options.rows == "fits"
+    raw = () if summary else raw_columns(_house_columns(options, studies), studies, arms)
+    right, own = result_columns(options, measure, leaves, arms)
+    rob = domains(studies) if options.risk_of_bias and not summary else ()
+    return Writer(options, (*raw, *own), rob, back_from(measure)), right
 
 
-def _frame(lines: Sequence[Mapping[str, Any]], columns: Sequence[Column], rob: Sequence[str]) -> pd.DataFrame:
-    """Return the rows as a table with positions; long labels and cells are broken into lines."""
-    texts = ["text_label", *(c.name for c in columns)]
-    names = ["kind", "group", "trial_id", "label", *NUMBERS, "n_effects", "note", *texts, *rob]
-    table = pd.DataFrame(list(lines)).reindex(columns=names)
-    for name in set(names) - set(NUMBERS) - {"n_effects"}:
-        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
-    table[list(NUMBERS)] = table[list(NUMBERS)].astype(float)
-    spanning = table["kind"].isin(SPANNING)
-    widths = np.where(spanning, SPAN_WIDTH, LABEL_WIDTH)
-    table["text_label"] = [_broken(t, int(n)) for t, n in zip(table["text_label"], widths, strict=True)]
-    for column in columns:
-        if column.align == "left":
-            table[column.name] = [_broken(text, TEXT_WIDTH) for text in table[column.name]]
-    lines_of = table[texts].apply(lambda text: text.str.count("\n") + 1).max(axis=1).astype(int)
-    table.insert(0, "position", (lines_of.cumsum() - lines_of).astype(int))
-    table.insert(1, "lines", lines_of)
-    return table
+def _house_columns(options: RowOptions, studies: Sequence[pd.DataFrame]) -> Columns:
+    """Return the raw columns: none for ``"auto"`` when the studies have no arm statistics at all."""
+    known = set().union(*(set(map(str, s.columns)) for s in studies))
+    return None if options.columns == "auto" and not known & {"mean_1", "events_1", "n_1"} else options.columns
 
 
-def _broken(text: str, width: int) -> str:
-    return "\n".join(w.wrap(text, width))
+def _region(options: RowOptions, measure: str) -> tuple[float, float] | None:
+    ratio = w.is_ratio(measure)
+    return equivalence_region(options.equivalence, ratio=ratio, reference=1.0 if ratio else 0.0)
+
+
+def _at_positions(rows: pd.DataFrame, predicted: list[FitView]) -> dict[int, FitView]:
+    positions = rows.loc[rows["kind"] == "prediction", "position"]
+    return dict(zip(map(int, positions), predicted, strict=True))
+
+
+def _series_table(table: pd.DataFrame, options: RowOptions) -> ForestTable:
+    """Return the table of a figure of refits."""
+    measure = str(table.attrs.get("measure", "effect"))
+    options = replace(options, columns=None, rows="fits", house=replace(options.house, left=(), right=("effect", "ci")))
+    names = options.favours or tuple(table.attrs.get("favours", ("comparator", "intervention")))
+    level = float(table.attrs.get("level", 0.95))
+    right, _ = result_columns(options, measure, [], ("", ""), level)
+    columns = series_columns(right)
+    writer = Writer(options, (), (), back_from(measure))
+    kind = next(x for x in SERIES if x in table.columns)
+    headers = header_rows(columns, (), replace(options, house=replace(options.house, study=SERIES[kind])))
+    rows = row_table([*headers, *series_rows(table, writer)], columns, (), options, 1)
+    return ForestTable(
+        rows=rows,
+        columns=columns,
+        domains=(),
+        measure=measure,
+        favours=(names[0], names[1]),
+        notes=series_notes(table),
+        options=options,
+        panel_header=options.house.panel_header.replace("{level}", f"{100 * level:g}"),
+        equivalence=_region(options, measure),
+        overall=_overall(rows),
+    )
+
+
+def _overall(rows: pd.DataFrame) -> float | None:
+    found = rows.loc[rows["kind"] == "overall", "effect"]
+    return float(found.iloc[-1]) if len(found) else None
+
+
+def _largest(rows: pd.DataFrame) -> float:
+    found = rows.loc[rows["kind"] == "study", "relative_weight"]
+    return float(found.max()) if len(found) else 1.0
+
+
+def _line(leaves: list[FitView], options: RowOptions) -> int:
+    """Return how many positions a line of text is high: more than one where trials are lines without labels."""
+    n = sum(fit.k for fit in leaves)
+    thin = n > THIN_ABOVE if options.thin is None else options.thin
+    if not thin or options.rows == "fits":
+        return 1
+    return max(2, min(THIN_MOST, round(options.row_height * n / THIN_HEIGHT)))
+
+
+def _bare(row: Row) -> Row:
+    """Return a row of a thin plot: a trial is a line without texts."""
+    if row["kind"] != "study":
+        return row
+    return row | {name: "" for name in row if name.startswith("text_")}
+
+
+def _lines(root: Branch, writer: Writer) -> list[Row]:
+    """Return the rows under the header."""
+    house = writer.options.house
+    rows: list[Row] = []
+    if root.fit is not None:
+        rows += writer.trials(root.fit, 0)
+        rows += writer.pooled(root.fit, "overall", _model(root.fit, house.overall, house.common), 0)
+        rows += writer.left_out(root.fit, 0) if writer.options.left_out or root.fit.k == 0 else []
+    for child in root.children:
+        rows += _branch(child, writer, 0)
+    if root.total is not None:
+        name = "Overall" if house.overall == "Random effects" else house.overall
+        rows += writer.pooled(root.total, "overall", _model(root.total, name, f"{name} (common effect)"), 0)
+    if root.between is not None:
+        rows.append(make_row("between", between(root.between, house.words), ""))
+    return rows[:-1] if rows and rows[-1]["kind"] == "spacer" else rows
+
+
+def _branch(branch: Branch, writer: Writer, level: int) -> list[Row]:
+    """Return the rows of a group and of the groups inside it."""
+    house, heading = writer.options.house, w.humanise(branch.name)
+    rows = [make_row("group", branch.name, branch.name, level=level) | {"text_label": heading}]
+    fit = branch.fit
+    if fit is not None:
+        rows += writer.trials(fit, level + 1)
+        rows += writer.pooled(fit, "subtotal", _model(fit, house.subtotal), level + 1)
+        rows += writer.left_out(fit, level + 1) if writer.options.left_out or fit.k == 0 else []
+    for child in branch.children:
+        rows += _branch(child, writer, level + 1)
+    if branch.total is not None:
+        name = f"{heading}: {house.subtotal[:1].lower()}{house.subtotal[1:]}"
+        rows += writer.pooled(branch.total, "subtotal", _model(branch.total, name), level)
+    if branch.between is not None:
+        rows.append(make_row("between", between(branch.between, house.words), branch.name, level=level))
+    if rows[-1]["kind"] == "spacer" and branch.total is None and branch.between is None:
+        return rows
+    return [*rows, make_row("spacer", "", branch.name)]
+
+
+def _model(fit: FitView, name: str, common: str = "") -> str:
+    if not fit.common:
+        return name
+    return common or f"{name} (common effect)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from ipt_evidence.errors import OptionError
 from ipt_evidence.figures.style import HINTING, drawing_context
+from ipt_evidence.figures.style_fonts import missing_glyphs_said
 
 FORMATS = ("svg", "pdf", "png")
 NOTEBOOK_DPI = 192
@@ -36,12 +38,12 @@ class EvidenceFigure(Figure):
 
     def draw(self, renderer: Any) -> None:
         """Draw on any renderer; text as wide as it was measured, at every resolution."""
-        with mpl.rc_context({"text.hinting": HINTING}):
+        with mpl.rc_context({"text.hinting": HINTING}), missing_glyphs_said():
             super().draw(renderer)
 
     def savefig(self, fname: Any, **kwargs: Any) -> None:
         """Write the figure as :meth:`matplotlib.figure.Figure.savefig` does, with the package's settings."""
-        with drawing_context():
+        with drawing_context(), missing_glyphs_said():
             super().savefig(fname, **kwargs)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, bytes], dict[str, dict[str, Any]]]:
@@ -61,13 +63,15 @@ def figure_alt_text(fig: Figure) -> str:
     return " ".join(text for ax in fig.axes if (text := getattr(ax, ALT_ATTRIBUTE, "")))
 
 
-def save_figure(fig: Figure, path: str | os.PathLike[str], *, title: str = "", dpi: int = PRINT_DPI) -> Path:
+def save_figure(
+    fig: Figure | Sequence[Figure], path: str | os.PathLike[str], *, title: str = "", dpi: int = PRINT_DPI
+) -> Path:
     """Write a figure as SVG, PDF or PNG, with its title and alt text inside the file.
 
     Parameters
     ----------
-    fig : matplotlib.figure.Figure
-        A figure, ours or another.
+    fig : matplotlib.figure.Figure or sequence of them
+        A figure, ours or another; several become the pages of one PDF.
     path : path-like
         Where to; the ending says which format. An existing file is replaced, and only when the figure could be drawn.
     title : str, optional
@@ -83,7 +87,7 @@ def save_figure(fig: Figure, path: str | os.PathLike[str], *, title: str = "", d
     Raises
     ------
     OptionError
-        The ending is not one of the formats.
+        The ending is not one of the formats, or there are several pages and it is not PDF.
 
     Notes
     -----
@@ -104,13 +108,34 @@ def save_figure(fig: Figure, path: str | os.PathLike[str], *, title: str = "", d
     kind = target.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise OptionError(f"path must end in .svg, .pdf or .png; received {str(target)!r}")
+    if not isinstance(fig, Figure):
+        return _save_pages(list(fig), target, kind, title)
     alt = figure_alt_text(fig)
     name = title or alt.split(":")[0]
     buffer = io.BytesIO()
-    with drawing_context():
+    with drawing_context(), missing_glyphs_said():
         Figure.savefig(fig, buffer, format=kind, dpi=_possible_dpi(fig, dpi), metadata=_metadata(kind, name, alt))
     data = buffer.getvalue()
     target.write_bytes(_describe(data, name, alt) if kind == "svg" else data)
+    return target
+
+
+def _save_pages(pages: list[Figure], target: Path, kind: str, title: str) -> Path:
+    """Write several figures as the pages of one PDF."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    if not pages or kind != "pdf":
+        raise OptionError(
+            f"several pages go into one .pdf; received {len(pages)} pages and {str(target)!r}. For other formats save "
+            "each page by itself: for i, page in enumerate(pages, 1): save_figure(page, f'forest-{i}.svg')"
+        )
+    alt = figure_alt_text(pages[0])
+    buffer = io.BytesIO()
+    metadata = _metadata("pdf", title or alt.split(":")[0], alt)
+    with drawing_context(), missing_glyphs_said(), PdfPages(buffer, metadata=metadata) as book:
+        for page in pages:
+            book.savefig(page)
+    target.write_bytes(buffer.getvalue())
     return target
 
 

@@ -27,22 +27,38 @@ class Judgement:
 JUDGEMENTS = {
     "low": Judgement("+", OKABE_ITO["green"], "low risk"),
     "some": Judgement("!", OKABE_ITO["yellow"], "some concerns"),
+    "unclear": Judgement("?", OKABE_ITO["yellow"], "unclear risk"),
     "high": Judgement(MINUS, OKABE_ITO["vermillion"], "high risk"),
     "self-report": Judgement("S", OKABE_ITO["sky"], "self-report"),
     "mixed": Judgement("*", OKABE_ITO["purple"], "differs between outcomes"),
-    "no information": Judgement("?", "#FFFFFF", "no information"),
+    "no information": Judgement("", "#FFFFFF", "no information"),
 }
+EMPTY = "\u25cb"
 WRITTEN = {
     "1": "low",
     "1.0": "low",
     "low": "low",
+    "low risk": "low",
+    "low risk of bias": "low",
+    "+": "low",
     "0": "high",
     "0.0": "high",
     "high": "high",
+    "high risk": "high",
+    "high risk of bias": "high",
+    "-": "high",
     "sr": "self-report",
     "some concerns": "some",
-    "unclear": "no information",
+    "some concern": "some",
+    "some": "some",
+    "!": "some",
+    "unclear": "unclear",
+    "unclear risk": "unclear",
+    "unclear risk of bias": "unclear",
+    "?": "unclear",
     "no information": "no information",
+    "ni": "no information",
+    "not reported": "no information",
     "": "no information",
 }
 
@@ -75,7 +91,7 @@ def judgement(value: object) -> str:
     >>> judgement(1), judgement("0"), judgement("sr"), judgement(None), judgement("1; sr")
     ('low', 'high', 'self-report', 'no information', 'mixed')
     """
-    text = "" if value is None or value is pd.NA or value != value else str(value).strip().lower()
+    text = "" if value is None or value is pd.NA or value != value else str(value).strip().lower().replace(MINUS, "-")
     if ";" in text:
         kinds = {judgement(part) for part in text.split(";")}
         return "mixed" if len(kinds) > 1 else kinds.pop()
@@ -93,7 +109,7 @@ def domain_name(column: str) -> str:
 def legend(names: Sequence[str], used: set[str]) -> str:
     """Return the legend line: what the letters over the columns and the signs in the circles mean."""
     letters = ", ".join(f"{letter(i)} {domain_name(name)}" for i, name in enumerate(names))
-    signs = ", ".join(f"{j.sign} {j.name}" for key, j in JUDGEMENTS.items() if key in used)
+    signs = ", ".join(f"{j.sign or EMPTY} {j.name}" for key, j in JUDGEMENTS.items() if key in used)
     return f"Risk of bias: {letters}; {signs}."
 
 

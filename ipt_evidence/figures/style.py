@@ -15,8 +15,9 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from ipt_evidence.errors import OptionError
+from ipt_evidence.figures.forest_house import APA, BMJ, COCHRANE, JAMA, PLAIN, House
 
-StyleName = Literal["plain"]
+StyleName = Literal["plain", "cochrane", "jama", "bmj", "apa"]
 
 OKABE_ITO = {
     "black": "#000000",
@@ -59,6 +60,12 @@ class FigureStyle:
         Resolution of PNG files.
     text, muted, study, interval, pooled, overall, prediction, rule : str
         Colours.
+    equivalence : str
+        Colour of the region of practical equivalence.
+    label_width : int
+        Characters after which a label is broken; narrower figures break sooner.
+    house : House
+        Columns, separators and words of a forest plot.
     """
 
     fonts: tuple[str, ...] = ("DejaVu Sans",)
@@ -79,6 +86,14 @@ class FigureStyle:
     overall: str = "#1A1A1A"
     prediction: str = OKABE_ITO["vermillion"]
     rule: str = "#8C8C8C"
+    equivalence: str = "#E8E8E8"
+    label_width: int = 46
+    house: House = PLAIN
+
+    @property
+    def broken_at(self) -> int:
+        """Characters after which a label is broken at the style's width of the page."""
+        return max(16, min(self.label_width, round(self.label_width * self.width_mm / 170)))
 
     def scaled(self, factor: float) -> FigureStyle:
         """Return the style with every length of the page multiplied by `factor`."""
@@ -86,7 +101,65 @@ class FigureStyle:
         return replace(self, **{name: getattr(self, name) * factor for name in names})
 
 
-STYLES: dict[str, FigureStyle] = {"plain": FigureStyle()}
+SANS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
+STYLES: dict[str, FigureStyle] = {
+    "plain": FigureStyle(),
+    "cochrane": FigureStyle(
+        fonts=SANS,
+        size=7.5,
+        row_height=11.0,
+        panel_max=190.0,
+        study="#2E8B57",
+        interval="#000000",
+        pooled="#000000",
+        overall="#000000",
+        prediction="#444444",
+        text="#000000",
+        house=COCHRANE,
+    ),
+    "jama": FigureStyle(
+        fonts=SANS,
+        size=8.0,
+        small_size=7.0,
+        row_height=13.0,
+        panel_max=200.0,
+        study="#00467F",
+        interval="#00467F",
+        pooled="#00467F",
+        overall="#00467F",
+        prediction="#5A7FA5",
+        rule="#7A8CA0",
+        house=JAMA,
+    ),
+    "bmj": FigureStyle(
+        fonts=SANS,
+        size=7.5,
+        row_height=12.0,
+        panel_max=190.0,
+        study="#2A6EBB",
+        interval="#1A1A1A",
+        pooled="#2A6EBB",
+        overall="#1B4F8A",
+        prediction="#C0504D",
+        rule="#2A6EBB",
+        house=BMJ,
+    ),
+    "apa": FigureStyle(
+        fonts=SANS,
+        size=8.0,
+        small_size=7.0,
+        row_height=13.0,
+        text="#000000",
+        muted="#404040",
+        study="#000000",
+        interval="#000000",
+        pooled="#000000",
+        overall="#000000",
+        prediction="#000000",
+        rule="#000000",
+        house=APA,
+    ),
+}
 
 
 def resolve_style(style: FigureStyle | str | None) -> FigureStyle:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ipt_evidence.pooling.result import RATIO_MEASURES, BetweenGroups, PooledFit
+from ipt_evidence.pooling.result import RATIO_MEASURES, PooledFit
 
 MINUS = "\u2212"
 SEVERAL = "\u2020"
@@ -29,6 +30,7 @@ MEASURES = {
     "IRR": ("IRR", "Rate ratio", "Incidence rate ratio"),
     "HR": ("HR", "Hazard ratio", "Hazard ratio"),
     "RD": ("RD", "Risk difference", "Risk difference"),
+    "PLO": ("Proportion", "Proportion", "Proportion"),
     "effect": ("Effect", "Effect", "Effect"),
 }
 ARMS = {
@@ -78,13 +80,6 @@ def number(value: float, digits: int) -> str:
     return text.replace("-", MINUS)
 
 
-def interval(low: float, high: float, digits: int) -> str:
-    """Return an interval in square brackets; empty when a limit is missing."""
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return f"[{number(low, digits)}, {number(high, digits)}]"
-
-
 def plain(value: float) -> str:
     """Return a number with as many decimals as it needs, for axis ticks."""
     return f"{value + 0.0:.6g}".replace("-", MINUS)
@@ -110,37 +105,12 @@ def equals(value: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def heterogeneity(fit: PooledFit) -> str:
-    """Return the heterogeneity line of a fit: tau2 and I2 with their intervals, and Cochran's Q."""
-    parts = []
-    if fit.method.tau2_method != "EE" and not math.isnan(fit.tau2):
-        limits = (fit.tau2_ci_low, fit.tau2_ci_high)
-        known = all(math.isfinite(x) for x in limits)
-        parts.append(f"τ² {equals(fit.tau2)}" + (f" ({small(limits[0])} to {small(limits[1])})" if known else ""))
-    if not math.isnan(fit.i2):
-        known = math.isfinite(fit.i2_ci_low) and math.isfinite(fit.i2_ci_high)
-        parts.append(f"I² = {fit.i2:.0f}%" + (f" ({fit.i2_ci_low:.0f}% to {fit.i2_ci_high:.0f}%)" if known else ""))
-    if not math.isnan(fit.q):
-        parts.append(", ".join(x for x in (f"Q = {number(fit.q, 1)}", f"df = {fit.q_df}", p_value(fit.q_p)) if x))
-    return "Heterogeneity: " + ", ".join(parts) if parts else ""
-
-
-def between(test: BetweenGroups) -> str:
-    """Return the line of the test between groups."""
-    return f"Test for subgroup differences: Q = {number(test.q, 1)}, df = {test.df}, {p_value(test.p_value)}"
-
-
 def people(fit: PooledFit) -> str:
     """Return ``n = 2,802``; ``n ≥ 2,802`` when some trials do not say; empty when none does."""
     if fit.n_participants is None:
         return ""
     partial = any(note.startswith("Participants are known") for note in fit.notes)
     return f"n {'≥' if partial else '='} {fit.n_participants:,}"
-
-
-def counts(fit: PooledFit) -> str:
-    """Return ``k = 31, n = 2,802``."""
-    return ", ".join(x for x in (f"k = {fit.k}", people(fit)) if x)
 
 
 def humanise(name: str) -> str:
@@ -194,8 +164,34 @@ def _arm(names: set[str], several: str) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return the text in lines of at most `width` characters; at least one line."""
-    return textwrap.wrap(text, width, break_long_words=True) or [""]
+    """Return the text in lines of at most `width` characters, wide ones (Chinese, Japanese, Korean) counted twice.
+
+    Examples
+    --------
+    >>> wrap("a few words", 5), wrap("\u4e2d\u6587\u4e2d\u6587", 4)
+    (['a few', 'words'], ['中文', '中文'])
+    """
+    if text.isascii() or not any(map(_wide, text)):
+        return textwrap.wrap(text, width, break_long_words=True) or [""]
+    lines: list[str] = [""]
+    for piece in re.findall(r"\s+|[^\s\u2e80-\uffef]+|\S", text):
+        if len(lines[-1]) and _cells(lines[-1] + piece.rstrip()) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [part for line in lines for part in (_halves(line.rstrip(), width))] or [""]
+
+
+def _halves(line: str, width: int) -> list[str]:
+    return [line[i : i + width] for i in range(0, len(line), width)] if _cells(line) > width else [line]
+
+
+def _wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in ("W", "F")
+
+
+def _cells(text: str) -> int:
+    return len(text) + sum(map(_wide, text))
 
 
 def listed(items: Sequence[str], limit: int = 4) -> str:

@@ -61,3 +61,17 @@ def collisions(fig, tolerance: float = 0.5):
 def artist(ax, label):
     """Return the collection with a label."""
     return next(c for c in ax.collections if c.get_label() == label)
+
+
+def make_events() -> pd.DataFrame:
+    """Return eight trials with events in both arms."""
+    return pd.DataFrame(
+        {
+            "trial_id": [f"trial{i}" for i in range(8)],
+            "study": [f"Author {i} {1990 + i}" for i in range(8)],
+            "events_1": range(8),
+            "total_1": range(20, 28),
+            "events_2": range(5, 13),
+            "total_2": range(20, 28),
+        }
+    )

@@ -1,9 +1,11 @@
 import math
+from importlib import import_module
 
 import pytest
 
 import ipt_evidence as ipt
 from ipt_evidence.errors import OptionError
+from ipt_evidence.figures.alt_text import DESCRIBED_BY
 from ipt_evidence.figures.output import EvidenceFigure
 
 from .helpers import make_effects
@@ -67,3 +69,16 @@ def test_other_things_are_refused():
         ipt.alt_text(EvidenceFigure())
     with pytest.raises(OptionError, match="int"):
         ipt.alt_text(3)
+
+
+def test_results_of_diagnostics_say_their_own_sentence():
+    fit = ipt.pool(make_effects(12))
+    test = ipt.egger_test(fit)
+    assert ipt.alt_text(test) == test.interpretation
+
+
+def test_every_listed_type_and_its_describer_exist():
+    for names in DESCRIBED_BY.items():
+        for path in names:
+            module, name = path.rsplit(".", 1)
+            assert callable(getattr(import_module(module), name))

@@ -130,7 +130,7 @@ def test_sorting_moves_whole_rows(sort):
 
 
 @given(order=st.permutations(range(7)))
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(derandomize=True, deadline=None, max_examples=6)
 def test_order_of_the_data_does_not_change_a_row(order):
     table = make_effects(7)
     one = ipt.forest_rows(ipt.pool(table), sort="trial_id").drop(columns="weight")
