@@ -1,10 +1,12 @@
 """Which adjustment for bias assumes what, and when it should be trusted: one entry per method.
 
-The rules for `trust` are those that simulations of the methods led to:
+The rules for `trust` are those that simulations of the methods led to, published ones and the project's own
+(docs/explanation/which_bias_method.md, benchmarks/bias_methods.py), which is stricter:
 
 - trim and fill: fills trials where none is missing when effects differ (Terrin et al. 2003, doi:10.1002/sim.1461;
   Peters et al. 2007, doi:10.1002/sim.2889);
-- PET-PEESE: unreliable with fewer than 20 trials or I2 of 80% or more (Stanley 2017, doi:10.1177/1948550617693062);
+- PET-PEESE: unreliable with fewer than 20 trials or I2 of 80% or more (Stanley 2017, doi:10.1177/1948550617693062); in
+  our simulation its intervals miss too often from I2 = 50% on, and where small trials truly differ;
 - selection models: need trials on both sides of a cut point, and hold their level from about ten trials on
   (Hedges & Vevea 1996, doi:10.3102/10769986021004299; McShane et al. 2016, doi:10.1177/1745691616662243; Carter et al.
   2019, doi:10.1177/2515245919847196);
@@ -23,9 +25,9 @@ from ipt_evidence.diagnostics.cautions import FEW_TRIALS
 from ipt_evidence.diagnostics.inputs import Trials
 from ipt_evidence.pooling.result import RATIO_MEASURES
 
-Trust = Literal["yes", "with care", "no", "bound", "not estimable"]
-PET_TRIALS, PET_I2 = 20, 80.0
-SOME_I2, LARGE_I2 = 50.0, 75.0
+Trust = Literal["reference", "yes", "with care", "no", "bound", "not estimable"]
+ENOUGH_TRIALS = 20
+LITTLE_I2, SOME_I2 = 25.0, 50.0
 PER_INTERVAL = 4
 SEVERE = "severe one-tailed"
 
@@ -105,10 +107,8 @@ def _trim_and_fill(around: Circumstances) -> Any:
 def _judge_trim(around: Circumstances, result: Any) -> tuple[Trust, str]:
     if (few := _few(around, FEW_TRIALS)) is not None:
         return few
-    if around.i2 >= LARGE_I2:
-        return "no", f"I2 = {around.i2:.0f}%: it fills trials where none is missing"
     if around.i2 >= SOME_I2:
-        return "with care", f"I2 = {around.i2:.0f}%"
+        return "no", f"I2 = {around.i2:.0f}%: it fills trials where none is missing"
     return "with care", "a rough correction at best"
 
 
@@ -120,11 +120,12 @@ def _pet_peese(around: Circumstances) -> Any:
 
 
 def _judge_pet(around: Circumstances, result: Any) -> tuple[Trust, str]:
-    if (few := _few(around, PET_TRIALS)) is not None:
+    if (few := _few(around, ENOUGH_TRIALS)) is not None:
         return few
-    if around.i2 >= PET_I2:
-        return "no", f"I2 = {around.i2:.0f}%"
-    return "yes", "; ".join(note for note in result.notes if note.startswith("Left out"))
+    if around.i2 >= SOME_I2:
+        return "no", f"I2 = {around.i2:.0f}%: its intervals miss too often"
+    left_out = "; ".join(note for note in result.notes if note.startswith("Left out"))
+    return "with care", left_out or "takes every small-study effect for bias"
 
 
 def _limit(around: Circumstances) -> Any:
@@ -154,7 +155,17 @@ def _judge_steps(around: Circumstances, result: Any) -> tuple[Trust, str]:
     smallest = min(result.n_per_interval)
     if smallest < PER_INTERVAL:
         return "with care", f"only {smallest} trials in an interval of p-values"
+    if around.k < ENOUGH_TRIALS:
+        return "with care", f"fewer than {ENOUGH_TRIALS} trials: the interval is somewhat too short"
+    if len(result.steps) > 1:
+        return "with care", "several weights ask much of the data"
     return "yes", ""
+
+
+def _judge_copas(around: Circumstances, result: Any) -> tuple[Trust, str]:
+    if around.i2 >= LITTLE_I2:
+        return "no", f"I2 = {around.i2:.0f}%: it corrects too little"
+    return _judge_funnel(around, result)
 
 
 def _severe(around: Circumstances) -> Any:
@@ -186,6 +197,8 @@ def _judge_p_uniform(around: Circumstances, result: Any) -> tuple[Trust, str]:
         return few
     if min(result.k_significant, result.k - result.k_significant) < PER_INTERVAL:
         return "with care", f"{result.k_significant} of {result.k} results are significant"
+    if around.k < ENOUGH_TRIALS:
+        return "with care", f"fewer than {ENOUGH_TRIALS} trials"
     return "yes", ""
 
 
@@ -205,7 +218,7 @@ METHODS: tuple[Adjustment, ...] = (
         "No adjustment",
         "published trials are all trials",
         _pooled,
-        lambda around, result: ("yes", ""),
+        lambda around, result: ("reference", "right only if nothing is hidden"),
     ),
     Adjustment(
         "trim_and_fill",
@@ -250,7 +263,7 @@ METHODS: tuple[Adjustment, ...] = (
         "Copas selection model",
         "publication depends on size and result; as much selection as the asymmetry asks for",
         _copas,
-        _judge_funnel,
+        _judge_copas,
     ),
     Adjustment(
         "p_uniform_star",
@@ -305,10 +318,11 @@ def _p_curve(around: Circumstances) -> Any:
     return p_curve(around.trials.fit, alternative=around.alternative)
 
 
+EGGER, SELECTION = "Egger", "Selection at p = 0.025 (likelihood ratio)"
 SMALL = "have small trials larger (or smaller) effects?"
 DIFFER = "small-study effect"
 TESTS: tuple[BiasTest, ...] = (
-    BiasTest("egger", "Egger", SMALL, DIFFER, _egger),
+    BiasTest("egger", EGGER, SMALL, DIFFER, _egger),
     BiasTest(
         "pustejovsky_rodgers",
         "Pustejovsky-Rodgers",
@@ -321,7 +335,7 @@ TESTS: tuple[BiasTest, ...] = (
     BiasTest("begg", "Begg (rank correlation)", SMALL, DIFFER, _begg),
     BiasTest(
         "three_parameter",
-        "Selection at p = 0.025 (likelihood ratio)",
+        SELECTION,
         "is publication less likely beyond p = 0.025?",
         "selection",
         _steps(0.025),

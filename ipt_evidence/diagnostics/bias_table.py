@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ipt_evidence.diagnostics.bias_rules import METHODS, TESTS, Adjustment, BiasTest, Circumstances
+from ipt_evidence.diagnostics.bias_rules import EGGER, METHODS, SELECTION, TESTS, Adjustment, BiasTest, Circumstances
 from ipt_evidence.diagnostics.cautions import few_trials
 from ipt_evidence.diagnostics.inputs import trials_of
 from ipt_evidence.diagnostics.showing import html_table
@@ -33,8 +33,8 @@ class BiasTable:
     ----------
     table : pandas.DataFrame
         One row per method: `method label estimate ci_low ci_high change assumes trust why`; `change` is the difference
-        from the unadjusted effect, `trust` is ``"yes"``, ``"with care"``, ``"no"``, ``"bound"`` (a limit case, no
-        estimate) or ``"not estimable"``, `why` gives the reason.
+        from the unadjusted effect, `trust` is ``"reference"``, ``"yes"``, ``"with care"``, ``"no"``, ``"bound"`` (a
+        limit case, no estimate) or ``"not estimable"``, `why` gives the reason.
     tests : pandas.DataFrame
         One row per test: `test statistic p_value says why`.
     results : mapping of str to object
@@ -123,9 +123,9 @@ def bias_table(effects: PooledFit | pd.DataFrame, *, alternative: Favoured = "gr
     >>> table = pd.DataFrame({"effect": 0.2 + error + 0.2 * np.cos(np.arange(24)), "variance": error**2})
     >>> ipt.bias_table(table).table[["method", "trust"]].head(3)
               method      trust
-    0     unadjusted        yes
+    0     unadjusted  reference
     1  trim_and_fill  with care
-    2      pet_peese        yes
+    2      pet_peese  with care
     """
     import pandas as pd
 
@@ -139,7 +139,19 @@ def bias_table(effects: PooledFit | pd.DataFrame, *, alternative: Favoured = "gr
     table = pd.DataFrame(rows)
     table.insert(5, "change", table["estimate"] - base)
     tests = pd.DataFrame([_test_row(test, around, results) for test in TESTS if test.fits(around)])
+    notes = (*notes, *_small_trials_differ(tests))
     return BiasTable(table, tests, MappingProxyType(results), trials.fit, notes)
+
+
+def _small_trials_differ(tests: pd.DataFrame) -> tuple[str, ...]:
+    """Return what to say where effects depend on size but not on significance."""
+    p = tests.set_index("test")["p_value"]
+    if not (p.get(EGGER, math.nan) < SIGNIFICANT <= p.get(SELECTION, math.nan)):
+        return ()
+    return (
+        "Effects depend on the size of the trials but publication seems not to depend on significance: small trials "
+        "may truly differ. Then PET-PEESE and limit meta-analysis mislead.",
+    )
 
 
 def _row(method: Adjustment, around: Circumstances, results: dict[str, Any]) -> dict[str, Any]:

@@ -233,7 +233,7 @@ def _maximum(model: Conditional) -> tuple[float, float, float]:
         )
         if best is None or -found.fun > best[2]:
             best = (float(found.x[0]), float(found.x[1]), -float(found.fun))
-    if best is None or not math.isfinite(best[2]) or abs(best[0]) > np.abs(model.y).max() + 20 * spread:
+    if best is None or not math.isfinite(best[2]) or not means[0] - spread <= best[0] <= means[-1] + spread:
         raise ConvergenceError(
             "the likelihood of p-uniform* has no maximum at a finite mean: results just beyond the critical value, or "
             "just short of it, fit ever more extreme means; use another method"
@@ -251,7 +251,7 @@ def _best_tau2(model: Conditional, mean: float) -> tuple[float, float]:
 def _best_mean(model: Conditional, tau2: float) -> tuple[float, float]:
     """Return the mean that is most likely at a tau2, and the height there."""
     spread = float(np.ptp(model.y))
-    ends = (float(model.y.min()) - spread, float(model.y.max()) + spread)
+    ends = (float(model.y.min()) - 2 * spread, float(model.y.max()) + spread)
     return _highest(lambda means: model.height(means, np.full(means.size, tau2)), *ends)
 
 

@@ -120,3 +120,13 @@ def test_turned_round_effects_have_turned_round_adjustments():
 def test_no_trial_is_refused():
     with pytest.raises(NotEstimableError):
         ipt.bias_table(pd.DataFrame({"effect": [np.nan], "variance": [np.nan]}))
+
+
+def test_a_flat_likelihood_of_p_uniform_is_said():
+    """All ten results are significant, close to the critical value: drawn with benchmarks/bias_methods.py."""
+    effect = [0.810804, 1.193332, 0.434422, 0.558736, 1.264386, 0.416842, 0.930581, 0.505990, 0.753973, 0.620352]
+    variance = [0.067636, 0.073625, 0.034120, 0.079925, 0.051057, 0.030051, 0.033082, 0.042123, 0.069101, 0.095282]
+    found = ipt.bias_table(pd.DataFrame({"effect": effect, "variance": variance}))
+    row = found.table.set_index("method").loc["p_uniform_star"]
+    assert row["trust"] == "not estimable"
+    assert "no maximum at a finite mean" in row["why"]
