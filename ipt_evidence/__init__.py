@@ -87,6 +87,12 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.sampling_covariance import sampling_covariance
     from ipt_evidence.pooling.simulate import simulate
     from ipt_evidence.pooling.subgroups import pool_by
+    from ipt_evidence.reports.document import write_report
+    from ipt_evidence.reports.findings import summary_of_findings
+    from ipt_evidence.reports.findings_judgements import read_judgements
+    from ipt_evidence.reports.methods_text import methods_text
+    from ipt_evidence.reports.tables import ReportTable
+    from ipt_evidence.reports.tables_study import study_table
     from ipt_evidence.sources.download import download
     from ipt_evidence.sources.header_guess import guess_mapping
     from ipt_evidence.sources.mapping import ColumnMapping
@@ -207,6 +213,12 @@ _HOMES = {
     "control_sds": "evidence.absolute_sds",
     "multiverse": "evidence.multiverse",
     "Multiverse": "evidence.multiverse",
+    "study_table": "reports.tables_study",
+    "ReportTable": "reports.tables",
+    "summary_of_findings": "reports.findings",
+    "read_judgements": "reports.findings_judgements",
+    "methods_text": "reports.methods_text",
+    "write_report": "reports.document",
     "forest_plot": "figures.forest",
     "funnel_plot": "figures.funnel",
     "baujat_plot": "figures.baujat",
@@ -336,6 +348,12 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "control_sds",
     "multiverse",
     "Multiverse",
+    "study_table",
+    "ReportTable",
+    "summary_of_findings",
+    "read_judgements",
+    "methods_text",
+    "write_report",
     "forest_plot",
     "funnel_plot",
     "baujat_plot",

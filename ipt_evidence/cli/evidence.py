@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from ipt_evidence.cli.options import (
     pool_options,
     with_options,
 )
-from ipt_evidence.cli.output import messages, print_table, short_fits
+from ipt_evidence.cli.output import messages, print_table, short_fits, write_whole
 from ipt_evidence.cli.pooling import TITLE
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def evidence(
 
         from ipt_evidence.effects.compute import effect_sizes
         from ipt_evidence.evidence.conditions import pool_by_condition
+        from ipt_evidence.reports.document import condition_reports
         from ipt_evidence.reports.evidence_page import write_evidence
 
         studies, note = studies_and_note(data, reading)
@@ -55,12 +57,24 @@ def evidence(
             in_set = effects["analysis_set"].isin(POOLED_SETS)
         fits = pool_by_condition(effects[in_set], phase=chosen, **pool_options({"preset": preset}))
         left_out = _left_out(effects, in_set, chosen)
-        page = write_evidence(fits, output, data=note, exclusions=left_out, phase=chosen or "")
+        reports = condition_reports(effects, fits, phase=chosen, data=note, **pool_options({"preset": preset}))
+        page = write_evidence(fits, output, data=note, exclusions=left_out, phase=chosen or "", reports=reports)
+        if data is None:
+            _write_held_against(output)
         method = next(iter(fits.values())).method
         table = fits.tidy()
         shown = short_fits(table) if format is Format.table else table
         print_table(shown, format, TITLE, f"Method: {method.describe()}.")
         typer.echo(f"{page.parent}: {len(list(output.glob('forest_*.svg')))} forest plots; open {page}", err=True)
+
+
+def _write_held_against(folder: Path) -> None:
+    """Write what was published beside what comes out today, and claims beside the trials, as tables."""
+    from ipt_evidence.evidence.claims import check_claims
+    from ipt_evidence.evidence.reproduce import reproduce
+
+    for name, table in (("reproduction", reproduce().tidy()), ("claims", check_claims().tidy())):
+        write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
 
 
 def _left_out(effects: pd.DataFrame, in_set: pd.Series[bool], phase: str | None) -> pd.DataFrame:

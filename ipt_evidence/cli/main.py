@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ipt_evidence.cli import data, evidence, pooling
+from ipt_evidence.cli import answers, data, evidence, pooling
 
 app = typer.Typer(
     name="ipt-evidence",
@@ -19,6 +19,8 @@ app.add_typer(data.app, name="data")
 app.command()(pooling.pool)
 app.command()(pooling.forest)
 app.command()(evidence.evidence)
+for command in (answers.menu, answers.bias, answers.reproduce, answers.claims, answers.report):
+    app.command()(command)
 
 
 def _version(value: bool) -> None:

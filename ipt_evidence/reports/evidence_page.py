@@ -22,6 +22,8 @@ from ipt_evidence.pooling.result import PooledFit
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ipt_evidence.reports.document_blocks import Report
+
 PAGE = "index.html"
 TABLE = "pooled_by_condition.csv"
 FORMATS = ("svg", "png")
@@ -48,9 +50,15 @@ class DataNote:
 
 
 def write_evidence(
-    fits: ContrastFits, output: str | Path, *, data: DataNote, exclusions: pd.DataFrame, phase: str = ""
+    fits: ContrastFits,
+    output: str | Path,
+    *,
+    data: DataNote,
+    exclusions: pd.DataFrame,
+    phase: str = "",
+    reports: Mapping[tuple[str, str], Report] | None = None,
 ) -> Path:
-    """Write the table, the forest plots and the page into a folder.
+    """Write the table, the forest plots and the page into a folder, and the reports the page leads to.
 
     Parameters
     ----------
@@ -64,6 +72,8 @@ def write_evidence(
         Rows that were not pooled, with columns `comparison_id`, `study`, `condition`, `contrast` and `reason`.
     phase : str, optional
         Treatment phase the fits are limited to, for the wording.
+    reports : mapping of (contrast, condition) to Report, optional
+        From :func:`ipt_evidence.reports.document.condition_reports`; each becomes a page of its own.
 
     Returns
     -------
@@ -75,17 +85,32 @@ def write_evidence(
     with tempfile.TemporaryDirectory(dir=target, prefix=".writing-") as name:
         folder = Path(name)
         fits.tidy().to_csv(folder / TABLE, index=False)
-        sections = [_section(contrast, groups, folder) for contrast, groups in fits.items()]
+        pages = _write_reports(reports or {}, folder)
+        sections = [_section(contrast, groups, folder, pages) for contrast, groups in fits.items()]
         page = _render(sections, fits, data, exclusions, phase)
         (folder / PAGE).write_text(page, encoding="utf-8")
-        for old in target.glob("forest_*.*"):
+        for old in (*target.glob("forest_*.*"), *target.glob("report_*.html")):
             old.unlink()
         for file in sorted(folder.iterdir()):
             shutil.move(str(file), target / file.name)
     return target / PAGE
 
 
-def _section(contrast: str, groups: Mapping[Any, PooledFit], folder: Path) -> dict[str, Any]:
+def _write_reports(reports: Mapping[tuple[str, str], Report], folder: Path) -> dict[tuple[str, str], str]:
+    """Write the reports; return their file names."""
+    if not reports:
+        return {}
+    from ipt_evidence.reports.document import save_report
+
+    return {
+        (contrast, condition): save_report(report, folder / f"report_{_slug(condition)}_{_slug(contrast)}.html").name
+        for (contrast, condition), report in reports.items()
+    }
+
+
+def _section(
+    contrast: str, groups: Mapping[Any, PooledFit], folder: Path, pages: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
     """Draw the forest plots of one contrast and return what the page says about it."""
     figures = []
     for group, fit in groups.items():
@@ -105,7 +130,8 @@ def _section(contrast: str, groups: Mapping[Any, PooledFit], folder: Path) -> di
             }
         )
     title = CONTRAST_NAMES.get(contrast, contrast)
-    return {"id": _slug(contrast), "title": title, "rows": [_row(g, f) for g, f in groups.items()], "figures": figures}
+    rows = [_row(group, fit) | {"report": pages.get((contrast, str(group)), "")} for group, fit in groups.items()]
+    return {"id": _slug(contrast), "title": title, "rows": rows, "figures": figures}
 
 
 def _row(group: Any, fit: PooledFit) -> dict[str, Any]:
