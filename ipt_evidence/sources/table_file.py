@@ -288,6 +288,9 @@ def _records(
             line, begin = begin, reader.line_num + 1
             if not any(cell.strip() for cell in cells):
                 continue
+            if not header and max(map(len, cells)) > MAX_CELL:
+                problems.append(Problem(TOO_LONG, file=file, row=line))
+                break
             if not header:
                 header, found = header_rule([cell.strip() for cell in cells], line, file)
                 problems += found

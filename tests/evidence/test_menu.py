@@ -126,7 +126,7 @@ def test_corrections_start_from_one_effect_per_trial_and_say_whether_to_trust_th
     assert table.loc["trim_and_fill", "estimate"] == ipt.trim_and_fill(menu["combined"], side="left").estimate
     assert table.loc["selection_model", "p_value"] == menu["selection_model"].estimate_p_value
     assert table.loc["pet_peese", "k"] == menu["pet_peese"].k
-    assert table.loc["trim_and_fill", "notes"].count("To be used with care: I2 = 75%.") == 1
+    assert table.loc["trim_and_fill", "notes"].count("Not to be trusted here: I2 = 75%") == 1
     assert "Can be used here." in table.loc["selection_model", "notes"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -262,3 +263,12 @@ def test_bombs_cost_little(tmp_path):
     for line, words in zip(lines, BOMB_WORDS.values(), strict=True):
         assert words in line
     assert names_below(tmp_path) == before
+
+
+def test_the_limit_of_a_header_cell_is_ours_whatever_other_libraries_set(tmp_path):
+    path, before = build("huge header field", tmp_path), csv.field_size_limit(10**9)
+    try:
+        with pytest.raises(SchemaError, match="more than 131,072 characters"):
+            read_studies(path)
+    finally:
+        csv.field_size_limit(before)
