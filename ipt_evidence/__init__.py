@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ipt_evidence.diagnostics.outliers import Outliers, outliers
     from ipt_evidence.diagnostics.p_curve import p_curve
     from ipt_evidence.diagnostics.p_uniform import p_uniform_star
+    from ipt_evidence.diagnostics.p_uniform_plain import p_uniform
     from ipt_evidence.diagnostics.pet_peese import PetPeese, pet_peese
     from ipt_evidence.diagnostics.power import power
     from ipt_evidence.diagnostics.selection import selection_model, weight_sensitivity
@@ -195,6 +196,7 @@ _HOMES = {
     "PetPeese": "diagnostics.pet_peese",
     "LimitMeta": "diagnostics.limit_meta",
     "p_curve": "diagnostics.p_curve",
+    "p_uniform": "diagnostics.p_uniform_plain",
     "p_uniform_star": "diagnostics.p_uniform",
     "failsafe_n": "diagnostics.failsafe",
     "excess_significance": "diagnostics.excess_significance",
@@ -330,6 +332,7 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "PetPeese",
     "LimitMeta",
     "p_curve",
+    "p_uniform",
     "p_uniform_star",
     "failsafe_n",
     "excess_significance",
