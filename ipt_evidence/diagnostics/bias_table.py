@@ -172,10 +172,10 @@ def _row(method: Adjustment, around: Circumstances, results: dict[str, Any]) -> 
 
 def _test_row(test: BiasTest, around: Circumstances, results: dict[str, Any]) -> dict[str, Any]:
     """Return the row of one test, and put its result with the others."""
-    result, reason = _attempt(test.run, around)
+    result, reason = (results[test.name], "") if test.name in results else _attempt(test.run, around)
     if result is None:
         return {"test": test.label, "statistic": math.nan, "p_value": math.nan, "says": "not estimable", "why": reason}
-    results.setdefault(test.name, result)
+    results[test.name] = result
     statistic, p = test.read(result)
     says = "not estimable" if math.isnan(p) else test.finding if p < SIGNIFICANT else "nothing detected"
     return {"test": test.label, "statistic": statistic, "p_value": p, "says": says, "why": test.asks}

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ class CopasModel:
     @property
     def interpretation(self) -> str:
         """One sentence that says what the model found, and no more."""
-        test = f"test of residual selection p = {p_text(self.p_value)}, k = {self.k}".replace("= <", "< ")
+        test = f"test of residual selection {p_equals(self.p_value)}, k = {self.k}"
         if math.isnan(self.estimate):
             return f"The trials are asymmetric ({test}) in a way that this model cannot explain: no corrected effect."
         if self.probability == 1:

@@ -11,7 +11,7 @@ from scipy.special import bdtrc, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
 
@@ -65,8 +65,8 @@ class ExcessSignificance:
         """One sentence that says what was found, and no more."""
         counts = (
             f"{self.observed} of {self.k} results are significant, {self.expected:.1f} are expected if the effect is "
-            f"{self.effect:.2f} in all trials (p = {p_text(self.p_value)})"
-        ).replace("= <", "< ")
+            f"{self.effect:.2f} in all trials ({p_equals(self.p_value)})"
+        )
         if self.p_value >= SUSPICIOUS:
             return f"{counts}; an excess was not detected, which is not evidence that there is none."
         return f"{counts}; selective publication is one possible reason, differences between the trials are another."

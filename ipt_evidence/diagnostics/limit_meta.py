@@ -10,9 +10,10 @@ from scipy.special import ndtri
 
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
-from ipt_evidence.diagnostics.line import fit_line, two_sided
+from ipt_evidence.diagnostics.line import fit_line
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.options import check_level
+from ipt_evidence.pooling.intervals import two_sided_p
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ def limit_meta(effects: PooledFit | pd.DataFrame, *, level: float = 0.95) -> Lim
         std_error=std_error,
         ci_low=estimate - half,
         ci_high=estimate + half,
-        p_value=two_sided(estimate / std_error, np.inf),
+        p_value=float(two_sided_p(estimate / std_error, np.inf)),
         slope=line.slope,
         slope_std_error=float(line.slope_se / np.sqrt(line.residual_variance)),
         g2=_unexplained(limits, trials.std_error) if tau2 > 0 else 0.0,

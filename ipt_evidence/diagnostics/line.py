@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from ipt_evidence.diagnostics.inputs import Array
 from ipt_evidence.errors import NotEstimableError
@@ -49,13 +49,6 @@ class Line:
         """Return the t interval of the intercept."""
         half = self.intercept_se * float(stdtrit(self.df, 0.5 + level / 2))
         return self.intercept - half, self.intercept + half
-
-
-def two_sided(t: float, df: float) -> float:
-    """Return the two-sided p-value of a t statistic; `df` may be infinite."""
-    from scipy.special import ndtr
-
-    return float(2 * (ndtr(-abs(t)) if np.isinf(df) else stdtr(df, -abs(t))))
 
 
 def fit_line(y: Array, x: Array, weight: Array, what: str) -> Line:

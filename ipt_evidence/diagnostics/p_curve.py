@@ -11,7 +11,7 @@ from scipy.special import bdtr, bdtrc, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import few_trials
 from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import choose
 
@@ -82,7 +82,7 @@ class PCurve:
             said = "are flatter than with a power of 33%, as they are where trials hold little evidence"
         else:
             said = "are compatible both with no effect and with effects studied at low power"
-        shown = f"right skew: z = {self.statistic:.2f}, p = {p_text(self.p_value)}".replace("= <", "< ")
+        shown = f"right skew: z = {self.statistic:.2f}, {p_equals(self.p_value)}"
         return (
             f"The {self.k_significant} significant p-values {said} ({shown}); this says nothing of the size of the "
             "effect in all trials."

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.special import stdtr
 
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import trials_of
-from ipt_evidence.diagnostics.line import Line, fit_line, two_sided
+from ipt_evidence.diagnostics.line import Line, fit_line
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.diagnostics.small_study import UNKNOWN_SIZE, arm_sizes
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import check_level, choose
+from ipt_evidence.pooling.intervals import two_sided_p
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,8 +84,11 @@ class PetPeese:
             low, high = line.intercept_interval(self.level)
             t = line.intercept / line.intercept_se
             numbers = {"estimate": line.intercept, "std_error": line.intercept_se, "ci_low": low, "ci_high": high}
-            tests = {"p_value": two_sided(t, line.df), "df": line.df, "slope": line.slope}
-            slope = {"slope_std_error": line.slope_se, "p_value_slope": two_sided(line.slope_t, line.df)}
+            tests = {"p_value": float(two_sided_p(t, float(line.df))), "df": line.df, "slope": line.slope}
+            slope = {
+                "slope_std_error": line.slope_se,
+                "p_value_slope": float(two_sided_p(line.slope_t, float(line.df))),
+            }
             rows.append({"model": model} | numbers | tests | slope | {"chosen": model == self.chosen})
         return pd.DataFrame(rows)
 
@@ -166,7 +171,7 @@ def pet_peese(
     weight = 1 / trials.variance
     pet, peese = (fit_line(trials.effect, predictor, weight, "PET-PEESE") for predictor in (x, x**2))
     t = pet.intercept / pet.intercept_se * (1 if alternative == "greater" else -1)
-    one_sided = two_sided(t, pet.df) / 2 if t > 0 else 1 - two_sided(t, pet.df) / 2
+    one_sided = float(stdtr(pet.df, -t))
     warned = cautions(trials, what="PET-PEESE", standard_errors=standard_error == "reported", events=True)
     chosen = peese if one_sided < alpha else pet
     low, high = chosen.intercept_interval(level)
@@ -176,7 +181,7 @@ def pet_peese(
         std_error=chosen.intercept_se,
         ci_low=low,
         ci_high=high,
-        p_value=two_sided(chosen.intercept / chosen.intercept_se, chosen.df),
+        p_value=float(two_sided_p(chosen.intercept / chosen.intercept_se, float(chosen.df))),
         df=chosen.df,
         pet=pet,
         peese=peese,

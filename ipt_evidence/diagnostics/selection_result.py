@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals, p_text
 from ipt_evidence.diagnostics.weight_functions import Alternative, Array, SelectionShape, relative_weight
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class SelectionModel:
             effect = "the coefficients of the moderators would be those of the table"
         if math.isnan(self.p_value):
             return f"If trials had been published with these weights, {effect}."
-        test = f"likelihood-ratio test p = {p_text(self.p_value)}".replace("= <", "< ")
+        test = f"likelihood-ratio test {p_equals(self.p_value)}"
         if self.p_value >= SUSPICIOUS:
             return (
                 f"No selection by p-value was detected ({test}, k = {self.k}), which is not evidence that there was "

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from ipt_evidence.pooling.result import p_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["html_table", "p_equals", "p_text"]
 
-def p_text(p: float) -> str:
-    """Return a p-value as it is printed: three decimals, ``<0.001`` below.
+
+def p_equals(p: float) -> str:
+    """Return a p-value as part of a sentence.
 
     Examples
     --------
-    >>> p_text(0.0004), p_text(0.04512), p_text(float("nan"))
-    ('<0.001', '0.045', '-')
+    >>> p_equals(0.0004), p_equals(0.04512)
+    ('p < 0.001', 'p = 0.045')
     """
-    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+    return f"p = {p_text(p)}".replace("= <", "< ")
 
 
 def html_table(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> str:

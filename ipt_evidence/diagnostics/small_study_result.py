@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipt_evidence.diagnostics.line import Line, two_sided
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.line import Line
+from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.pooling.intervals import two_sided_p
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +62,7 @@ class SmallStudyTest:
     @property
     def interpretation(self) -> str:
         """One sentence that says what the test found, and no more."""
-        shown = f"{self.test}, {self._statistic()}, p = {p_text(self.p_value)}, k = {self.k}".replace("= <", "< ")
+        shown = f"{self.test}, {self._statistic()}, {p_equals(self.p_value)}, k = {self.k}"
         if self.p_value >= SUSPICIOUS:
             return (
                 f"No small-study effect was detected ({shown}); the test has little power, so this is not evidence "
@@ -109,7 +110,7 @@ def result_of_line(test: str, line: Line, setting: Setting, notes: tuple[str, ..
         test=test,
         statistic=line.slope_t,
         df=float(line.df),
-        p_value=two_sided(line.slope_t, line.df),
+        p_value=float(two_sided_p(line.slope_t, float(line.df))),
         slope=line.slope,
         slope_std_error=line.slope_se,
         estimate=line.intercept,

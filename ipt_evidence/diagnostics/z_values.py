@@ -11,7 +11,7 @@ from scipy.special import bdtrc, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import few_trials
 from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.options import check_level
 
@@ -118,7 +118,7 @@ class CaliperTest:
         """One sentence that says what was found, and no more."""
         row = self.table.iloc[-1]
         counts = f"{row['above']:.0f} results lie just above significance and {row['below']:.0f} just below"
-        where = f"(z from {row['z_low']:.2f} to {row['z_high']:.2f}, p = {p_text(self.p_value)})".replace("= <", "< ")
+        where = f"(z from {row['z_low']:.2f} to {row['z_high']:.2f}, {p_equals(self.p_value)})"
         return f"{counts} {where}; an excess above would suggest that results were pushed over the threshold."
 
     def tidy(self) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ipt_evidence.diagnostics.showing import html_table, p_text
+from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import Tau2Method, choose
 from ipt_evidence.pooling.batch import OUTPUTS, BatchMethod, outputs_of
@@ -48,7 +48,7 @@ class NullTest:
     def interpretation(self) -> str:
         """One sentence that says what was found, and no more."""
         row = self.table.iloc[0]
-        shown = f"p = {p_text(self.p_value)}".replace("= <", "< ")
+        shown = p_equals(self.p_value)
         return (
             f"The median of all selections is {row['observed']:.2f}; with the signs of trials drawn at random it would "
             f"be that far from zero with {shown} ({self.permutations} draws)."

@@ -176,7 +176,7 @@ def _step(t, value, slope, low, high, iteration):  # type: ignore[no-untyped-def
 
 @plain
 def _root_of_score(y, v, w, low, high, t, restricted):  # type: ignore[no-untyped-def]
-    """Return where the score is zero, by bracketed Newton steps as ``newton_one``; NaN if they do not end."""
+    """Return where the score is zero, by bracketed Newton steps; NaN if they do not end."""
     for iteration in range(MAX_ITERATIONS):
         value, slope = _score(y, v, w, t, restricted)
         if value == 0:

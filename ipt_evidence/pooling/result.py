@@ -352,7 +352,14 @@ def _limits(low: float, high: float, form: str) -> str:
     return "" if math.isnan(low) else f" ({low:{form}} to {high:{form}})"
 
 
-def _p_text(p: float) -> str:
+def p_text(p: float) -> str:
+    """Return a p-value as it is printed: three decimals, ``<0.001`` below.
+
+    Examples
+    --------
+    >>> p_text(0.0004), p_text(0.04512), p_text(float("nan"))
+    ('<0.001', '0.045', '-')
+    """
     return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -362,7 +369,7 @@ def _html(table: pd.DataFrame, method: PoolMethod, scale: str, notes: tuple[str,
 
     main = ["group", "k", "n_participants", "estimate", "ci_low", "ci_high", "p_value", "tau2", "i2"]
     shown = table[[*main, "pi_low", "pi_high"]].copy()
-    shown["p_value"] = [_p_text(p) for p in shown["p_value"]]
+    shown["p_value"] = [p_text(p) for p in shown["p_value"]]
     if not shown["group"].astype(bool).any():
         shown = shown.drop(columns="group")
     body = shown.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ipt_evidence.sources.summaries import FloatArray, MeanSd
 
-CANDIDATES = ("normal", "log-normal", "gamma", "Weibull", "beta")
 SHAPE_BOUNDS = (-7.0, 7.0)
 
 
