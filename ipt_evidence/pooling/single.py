@@ -93,7 +93,7 @@ def tau2_and_limits(y: Array, v: Array, method: Tau2Method, targets: Sequence[fl
     wanted = list(targets)
     if method in ROOT_METHODS:
         wanted.insert(0, float(chdtri(y.size - 1, 0.5)) if method == "PMM" else y.size - 1.0)
-    points = scan_points(y, v, columns, smallest * unit**-2) if method in LIKELIHOOD else [0.0]
+    points = scan_points(y, v, smallest * unit**-2) if method in LIKELIHOOD else [0.0]
     sums = sums_at(columns, v, points)
     maxima = _maxima(points, sums, method == "REML") if method in LIKELIHOOD else []
     crossings = [_crossing(points, sums, target) for target in wanted]
@@ -115,12 +115,12 @@ def powers(y: Array) -> Array:
     return columns
 
 
-def scan_points(y: Array, v: Array, columns: Array, smallest: float) -> list[float]:
+def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
     """Return the values of tau2 at which the likelihood is looked at; see :func:`ipt_evidence.pooling.tau2.tau2_grid`.
 
     Only zero where the score cannot be positive.
     """
-    _, total, squares = np.add.reduce(columns).tolist()
+    total, squares = float(np.add.reduce(y)), float(y.dot(y))
     variance = (squares - total * total / y.size) / (y.size - 1)
     top = float(last_positive(float(y.max()) - float(y.min()), variance, smallest, float(v.max())))
     if top <= 0:

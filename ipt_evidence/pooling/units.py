@@ -191,22 +191,31 @@ def trial_codes(effects: pd.DataFrame, used: npt.NDArray[np.bool_]) -> npt.NDArr
 def _codes(column: pd.Series[Any]) -> npt.NDArray[np.intp]:
     """Return an integer per distinct value in order of first appearance, -1 for a missing one.
 
-    Texts are told apart by a dictionary, which for tables of the usual size is much quicker than pandas.
+    Texts are told apart by a set or a dictionary, which for tables of the usual size is much quicker than pandas.
     """
     values = column.to_numpy(dtype=object).tolist()
-    first = dict.fromkeys(values)
-    if set(map(type, first)) != {str}:
+    if not _only_texts(values):
         return np.asarray(pd.factorize(column)[0], dtype=np.intp)
-    if len(first) == len(values):
+    if len(set(values)) == len(values):
         return np.arange(len(values))
-    number = {value: i for i, value in enumerate(first)}
+    number = {value: i for i, value in enumerate(dict.fromkeys(values))}
     return np.array([number[value] for value in values], dtype=np.intp)
+
+
+def _only_texts(values: list[Any]) -> bool:
+    """Return whether every value is a text, none missing; joining is the quickest way to ask."""
+    try:
+        "".join(values)
+    except TypeError:
+        return False
+    return True
 
 
 def distinct(effects: pd.DataFrame, name: str, used: npt.NDArray[np.bool_]) -> list[Any]:
     """Return the different values of a column among some rows, in order of first appearance."""
     values = effects[name].to_numpy(dtype=object)
-    return list(dict.fromkeys((values if used.all() else values[used]).tolist()))
+    found = (values if used.all() else values[used]).tolist()
+    return found[:1] if found and found.count(found[0]) == len(found) else list(dict.fromkeys(found))
 
 
 def one_per_unit(y: Array, v: Array, why_not: npt.NDArray[np.object_]) -> Units:
@@ -307,31 +316,37 @@ def participants(effects: pd.DataFrame, units: Units, trial: npt.NDArray[np.intp
     An arm that appears in several rows of a trial counts once, with its largest number.
     """
     used = units.unit_of_row >= 0
+    codes = trial if used.all() else trial[used]
+    rows = np.bincount(codes, minlength=1)
     if not any(name in effects.columns for name in SIZE_COLUMNS):
-        return People(None, 0, int(np.count_nonzero(np.bincount(trial[used], minlength=1))))
-    codes = trial[used]
+        return People(None, 0, int(np.count_nonzero(rows)))
     sizes = [_sizes(effects, used, *names) for _, *names in ARM_SIZES]
-    several = np.bincount(codes)[codes] > 1
-    sums = (sizes[0] + sizes[1])[~several].tolist()
-    if several.any():
+    sums = sizes[0] + sizes[1]
+    if rows.max() > 1:
+        several = rows[codes] > 1
         names = [_arm_names(effects, used, name)[several].tolist() for name, *_ in ARM_SIZES]
-        sums += _people_of_repeated(codes[several].tolist(), names, [x[several].tolist() for x in sizes])
-    known = [n for n in sums if n == n]
-    return People(round(sum(known)) if known else None, len(known), len(sums))
+        merged = _people_of_repeated(codes[several].tolist(), names, [x[several].tolist() for x in sizes])
+        sums = np.concatenate([sums[~several], merged])
+    known = sums[~np.isnan(sums)]
+    return People(round(float(known.sum())) if known.size else None, known.size, sums.size)
 
 
 def _sizes(effects: pd.DataFrame, used: npt.NDArray[np.bool_], *columns: str) -> Array:
     """Return the sizes of one side of the comparisons in use, from the first column that has them."""
-    sizes = np.full(len(effects), np.nan)
-    for name in columns:
-        if name in effects.columns:
-            column = effects[name]
-            if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
-                given = column.to_numpy().astype(float)
-            else:
-                given = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-            sizes = np.where(np.isnan(sizes), given, sizes)
-    return sizes[used]
+    present = [name for name in columns if name in effects.columns]
+    sizes = _counts(effects[present[0]]) if present else np.full(len(effects), np.nan)
+    for name in present[1:]:
+        unknown = np.isnan(sizes)
+        if unknown.any():
+            sizes = np.where(unknown, _counts(effects[name]), sizes)
+    return sizes if used.all() else sizes[used]
+
+
+def _counts(column: pd.Series[Any]) -> Array:
+    """Return a column of arm sizes as floats, NaN where there is no number."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return column.to_numpy().astype(float)
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def _arm_names(effects: pd.DataFrame, used: npt.NDArray[np.bool_], arm: str) -> npt.NDArray[np.object_]:
