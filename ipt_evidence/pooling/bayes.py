@@ -13,7 +13,7 @@ from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import Aggregation, check_level, check_rho, choose
 from ipt_evidence.pooling.bayes_result import BayesDependence, BayesFit, BayesMethod, PosteriorSummary
 from ipt_evidence.pooling.credible import shortest_mixture, shortest_tau, tau_mode
-from ipt_evidence.pooling.notes import nothing_to_pool, one_measure, warn_mixed, warn_repeated
+from ipt_evidence.pooling.notes import counted, nothing_to_pool, one_measure, warn_mixed, warn_repeated
 from ipt_evidence.pooling.posterior import Mixtures, Model, TauPosterior, posterior_of_tau
 from ipt_evidence.pooling.priors import read_mu_prior, read_tau_prior
 from ipt_evidence.pooling.settings import SOFTWARE
@@ -278,10 +278,10 @@ def _notes(method: BayesMethod, units: Units, studies: pd.DataFrame, people: Peo
         notes.append(f"{k} trials: the posterior of tau, and with it every interval, depends much on the prior of tau.")
     n_combined = int((studies["n_effects"] > 1).sum())
     if n_combined:
-        notes.append(f"{n_combined} trials with several effects were combined (rho = {method.rho:g}).")
+        notes.append(f"{counted(n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
     left_out = int((~studies["included"].astype(bool)).sum())
     if left_out:
-        notes.append(f"{left_out} rows without a usable effect were left out.")
+        notes.append(f"{counted(left_out, 'row')} without a usable effect left out.")
     if people.n is not None and people.known < people.trials:
         notes.append(f"Participants are known for {people.known} of {people.trials} trials.")
     return tuple(notes)

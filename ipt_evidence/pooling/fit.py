@@ -37,6 +37,7 @@ from ipt_evidence.pooling.studies_table import StudiesSource
 from ipt_evidence.pooling.units import (
     Units,
     aggregate,
+    comparison_codes,
     one_per_unit,
     participants,
     read_effects,
@@ -90,7 +91,8 @@ def pool(
     dependence : {"aggregate", "independent", "three_level", "che"}, optional
         What happens to several effects of one trial. Default: one effect per trial, with a warning where they are
         different comparisons (several treatments against one control) and not several outcomes of one; giving the
-        option says that it is meant. ``"three_level"`` and ``"che"`` (correlated and hierarchical effects, correlation
+        option says that it is meant; without it, comparisons among which :func:`split_shared_control` divided an arm
+        stay apart. ``"three_level"`` and ``"che"`` (correlated and hierarchical effects, correlation
         `rho`) keep them all; their `ci_method` is ``"cr2"`` (robust, the default there), ``"cr1"``, ``"cr0"``, ``"t"``
         or ``"wald"``, and tau2 is the sum of both levels.
     rho : float, optional
@@ -164,21 +166,23 @@ def fit_table(
     y, v, why_not = read_effects(effects)
     used = ~np.isnan(y)
     measure = one_measure(effects, y)
-    trial = trial_codes(effects, used)
+    trial = unit = trial_codes(effects, used)
     if not used.any() and not empty:
         raise NotEstimableError(nothing_to_pool(effects, why_not))
     if method.dependence in ("three_level", "che") and used.any():
         numbers, units, notes = _keep_all_effects(y, v, why_not, trial, method, tau2)
     else:
-        units = _one_effect_each(y, v, why_not, trial, method)
+        if not (chosen and method.dependence == "aggregate"):
+            unit = comparison_codes(effects, trial)
+        units = _one_effect_each(y, v, why_not, unit, method)
         numbers, notes = compute(units.y, units.v, method, tau2), ()
     if method.dependence == "independent":
-        warn_repeated(effects, trial, units)
+        warn_repeated(effects, unit, units)
     elif method.dependence == "aggregate" and not chosen:
-        warn_several_comparisons(effects, trial, units)
+        warn_several_comparisons(effects, unit, units)
     warn_mixed(effects, units)
     people = participants(effects, units, trial)
-    notes = (*notes, *reading_notes(numbers, method, units, people))
+    notes = (*notes, *reading_notes(numbers, method, units, people, apart=unit is not trial))
     source = StudiesSource.of(effects, units, method.level, numbers.weights, numbers.weights_common)
     return _assemble(numbers, method, source, people.n, notes, measure, group)
 

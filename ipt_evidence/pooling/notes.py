@@ -48,7 +48,7 @@ def warn_repeated(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Uni
     if repeated.size:
         names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in repeated]
         warnings.warn(
-            f"{_counted(len(names), 'trial')} with several rows that share participants pooled as if independent: "
+            f"{counted(len(names), 'trial')} with several rows that share participants pooled as if independent: "
             f"{', '.join(names)}. dependence='aggregate' gives one effect per trial.",
             DependenceWarning,
             stacklevel=4,
@@ -74,7 +74,7 @@ def warn_several_comparisons(effects: pd.DataFrame, trial: npt.NDArray[np.intp],
         names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in found]
         more = f" and {len(names) - SHOWN_TRIALS} more" if len(names) > SHOWN_TRIALS else ""
         warnings.warn(
-            f"{_counted(len(names), 'trial')} with several comparisons that share participants brought to one effect "
+            f"{counted(len(names), 'trial')} with several comparisons that share participants brought to one effect "
             f"by default: {', '.join(names[:SHOWN_TRIALS])}{more}. Say what you want: dependence='aggregate' (this), "
             "one comparison per trial by combine_arms() or split_shared_control() beforehand, or dependence='che'.",
             DependenceWarning,
@@ -105,8 +105,10 @@ def nothing_to_pool(effects: pd.DataFrame, why_not: npt.NDArray[np.object_]) -> 
     return f"none of the {len(effects)} rows has both an effect and a variance: {reasons}"
 
 
-def reading_notes(numbers: Numbers, method: PoolMethod, units: Units, people: People) -> tuple[str, ...]:
-    """Return what a reader should know before quoting the fit."""
+def reading_notes(
+    numbers: Numbers, method: PoolMethod, units: Units, people: People, *, apart: bool = False
+) -> tuple[str, ...]:
+    """Return what a reader should know before quoting the fit; `apart`: parts of divided arms were pooled."""
     notes = []
     k = numbers.k
     if k == 0:
@@ -124,11 +126,13 @@ def reading_notes(numbers: Numbers, method: PoolMethod, units: Units, people: Pe
     if numbers.tau2_ci[1] == 0:
         notes.append("The effects differ less than chance allows: the set of tau2 is empty, shown as 0 to 0.")
     if units.n_combined and method.dependence == "aggregate":
-        notes.append(f"{_counted(units.n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
+        notes.append(f"{counted(units.n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
+    if apart:
+        notes.append("Comparisons that share a divided arm count as trials of their own; they stay correlated.")
     if units.n_left_out:
-        notes.append(f"{_counted(units.n_left_out, 'row')} without a usable effect left out.")
+        notes.append(f"{counted(units.n_left_out, 'row')} without a usable effect left out.")
     if people.n is not None and people.known < people.trials:
-        notes.append(f"Participants are known for {people.known} of {_counted(people.trials, 'trial')}.")
+        notes.append(f"Participants are known for {people.known} of {counted(people.trials, 'trial')}.")
     return tuple(notes)
 
 
@@ -142,5 +146,6 @@ def _narrower(numbers: Numbers, method: PoolMethod) -> bool:
     return own < wald_half_width(numbers, method.level) * (1 - 1e-9)
 
 
-def _counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it needs it."""
     return f"{n} {noun}{'' if n == 1 else 's'}"

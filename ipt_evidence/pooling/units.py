@@ -21,7 +21,7 @@ from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import Aggregation
 from ipt_evidence.pooling.kernel import Array
 
-ARM_SIZES = (("arm_1", "n_1", "total_1"), ("arm_2", "n_2", "total_2"))
+ARM_SIZES = ((1, "n_1", "total_1"), (2, "n_2", "total_2"))
 SIZE_COLUMNS = ("n_1", "n_2", "total_1", "total_2")
 VARIANCE_RANGE = (1e-120, 1e120)
 FLOAT = np.dtype(float)
@@ -188,6 +188,33 @@ def trial_codes(effects: pd.DataFrame, used: npt.NDArray[np.bool_]) -> npt.NDArr
     return codes
 
 
+def comparison_codes(effects: pd.DataFrame, trial: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return the trial of each row, the comparisons among which a shared arm was split being trials of their own.
+
+    Parameters
+    ----------
+    effects : pandas.DataFrame
+        Effects table; `split_1` and `split_2` of :func:`ipt_evidence.split_shared_control` say which rows those are.
+    trial : numpy.ndarray
+        From :func:`trial_codes`.
+    """
+    divided = _parts(effects, 1) * _parts(effects, 2) > 1
+    if not divided.any():
+        return trial
+    arms = zip(*(effects[name].astype(str) for name in ("arm_1", "arm_2")), strict=True)
+    keys = [(t, *arm) if own else (t,) for t, arm, own in zip(trial.tolist(), arms, divided, strict=True)]
+    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number[key] for key in keys], dtype=np.intp)
+
+
+def _parts(effects: pd.DataFrame, side: int) -> Array:
+    """Return among how many comparisons the arm on one side was divided; one where it was not."""
+    name = f"split_{side}"
+    if name not in effects.columns:
+        return np.ones(len(effects))
+    return np.fmax(_counts(effects[name]), 1.0)
+
+
 def _codes(column: pd.Series[Any]) -> npt.NDArray[np.intp]:
     """Return an integer per distinct value in order of first appearance, -1 for a missing one.
 
@@ -313,32 +340,35 @@ class People:
 def participants(effects: pd.DataFrame, units: Units, trial: npt.NDArray[np.intp]) -> People:
     """Return how many participants stand behind the pooled rows.
 
-    An arm that appears in several rows of a trial counts once, with its largest number.
+    An arm that appears in several rows of a trial counts once, with its largest number; one that was divided among
+    comparisons counts whole.
     """
     used = units.unit_of_row >= 0
     codes = trial if used.all() else trial[used]
     rows = np.bincount(codes, minlength=1)
     if not any(name in effects.columns for name in SIZE_COLUMNS):
         return People(None, 0, int(np.count_nonzero(rows)))
-    sizes = [_sizes(effects, used, *names) for _, *names in ARM_SIZES]
+    sizes = [_sizes(effects, used, side, *names) for side, *names in ARM_SIZES]
     sums = sizes[0] + sizes[1]
     if rows.max() > 1:
         several = rows[codes] > 1
-        names = [_arm_names(effects, used, name)[several].tolist() for name, *_ in ARM_SIZES]
+        names = [_arm_names(effects, used, f"arm_{side}")[several].tolist() for side, *_ in ARM_SIZES]
         merged = _people_of_repeated(codes[several].tolist(), names, [x[several].tolist() for x in sizes])
         sums = np.concatenate([sums[~several], merged])
     known = sums[~np.isnan(sums)]
     return People(round(float(known.sum())) if known.size else None, known.size, sums.size)
 
 
-def _sizes(effects: pd.DataFrame, used: npt.NDArray[np.bool_], *columns: str) -> Array:
-    """Return the sizes of one side of the comparisons in use, from the first column that has them."""
+def _sizes(effects: pd.DataFrame, used: npt.NDArray[np.bool_], side: int, *columns: str) -> Array:
+    """Return the sizes of one side of the comparisons in use, of divided arms the whole."""
     present = [name for name in columns if name in effects.columns]
     sizes = _counts(effects[present[0]]) if present else np.full(len(effects), np.nan)
     for name in present[1:]:
         unknown = np.isnan(sizes)
         if unknown.any():
             sizes = np.where(unknown, _counts(effects[name]), sizes)
+    if f"split_{side}" in effects.columns:
+        sizes = sizes * _parts(effects, side)
     return sizes if used.all() else sizes[used]
 
 

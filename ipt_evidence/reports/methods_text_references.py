@@ -80,7 +80,7 @@ INTERVALS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hksj": ("Hartung-Knapp-Sidik-Jonkman intervals", ("hk", "sj_ci")),
     "hksj-adhoc": (
         "Hartung-Knapp-Sidik-Jonkman intervals with the ad hoc correction, never narrower than Wald's",
-        ("hk", "sj_ci"),
+        ("hk", "sj_ci", "kh"),
     ),
     "kr": ("Kenward-Roger intervals", ("kr",)),
     "henmi-copas": ("Henmi-Copas intervals, which rest on common-effect weights", ("henmi",)),

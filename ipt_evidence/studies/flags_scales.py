@@ -59,7 +59,7 @@ SCALES = (
     Scale("PHQ-8", 0, 24, True, "Kroenke et al. 2009, doi:10.1016/j.jad.2008.06.026", ("phq8",)),
     Scale("CES-D", 0, 60, True, "Radloff 1977, doi:10.1177/014662167700100306", ("cesd", "cesd20")),
     Scale("MADRS", 0, 60, True, "Montgomery & Asberg 1979, doi:10.1192/bjp.134.4.382", ("madrs",)),
-    Scale("MADRS-S", 0, 54, False, "Svanborg & Asberg 1994, doi:10.1111/j.1600-0447.1994.tb05788.x", ("madrss",)),
+    Scale("MADRS-S", 0, 54, False, "Svanborg & Asberg 1994, doi:10.1111/j.1600-0447.1994.tb01480.x", ("madrss",)),
     Scale("GDS-15", 0, 15, True, "Sheikh & Yesavage 1986, doi:10.1300/J018v05n01_09", ("gds15",)),
     Scale("GDS", 0, 30, True, "Yesavage et al. 1982, doi:10.1016/0022-3956(82)90033-4", ("gds", "gds30")),
     Scale("CDI", 0, 54, True, "Kovacs 1985, Psychopharmacol Bull 21:995-998", ("cdi",)),

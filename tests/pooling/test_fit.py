@@ -388,3 +388,30 @@ def test_groups_warn_of_several_comparisons_too() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ipt.pool_by(table, "part", ci_method="wald", dependence="aggregate")
+
+
+SHARED = pd.DataFrame(
+    {
+        "trial_id": ["a", "a", "b"],
+        "arm_1": ["ipt", "cbt", "ipt"],
+        "arm_2": "waitlist",
+        "lower_is_better": 1,
+        "mean_1": [10.0, 11.0, 9.0],
+        "sd_1": 4.0,
+        "n_1": [30, 32, 25],
+        "mean_2": 16.0,
+        "sd_2": 5.0,
+        "n_2": [41, 41, 20],
+    }
+)
+
+
+def test_comparisons_that_share_a_divided_arm_stay_apart_and_nobody_is_lost() -> None:
+    effects = ipt.effect_sizes(ipt.split_shared_control(SHARED))
+    fit = ipt.pool(effects)
+    alone = ipt.pool(effects.drop(columns=["trial_id", "split_1", "split_2"]))
+    assert (fit.k, fit.n_participants) == (3, 30 + 32 + 41 + 25 + 20)
+    assert (fit.estimate, fit.std_error) == (alone.estimate, alone.std_error)
+    assert any("divided arm" in note for note in fit.notes)
+    assert ipt.pool(effects, dependence="independent").n_participants == fit.n_participants
+    assert ipt.pool(effects, dependence="aggregate").k == 2
