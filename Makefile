@@ -8,13 +8,14 @@ SOURCES := ipt_evidence tests scripts benchmarks
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 WORKERS ?= 2
 
-.PHONY: evidence test lint notebooks data clean help
+.PHONY: evidence test lint notebooks docs data clean help
 
 help:
 	@echo "make evidence   pooled effects by condition, forest plots and a page, into build/"
 	@echo "make test       lint, types, tests, notebooks"
 	@echo "make lint       ruff and mypy only"
 	@echo "make notebooks  run the notebooks and keep their outputs"
+	@echo "make docs       the documentation, into build/docs/"
 	@echo "make data       rebuild data/ from data/curated/"
 	@echo "make clean      remove build/ and .venv/"
 
@@ -28,6 +29,10 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.runtime $(VENV)/.docs
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.runtime
 
 evidence: $(VENV)/.runtime
@@ -45,8 +50,13 @@ notebooks: $(VENV)/.dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
 	$(BIN)/python scripts/clean_notebooks.py $(NOTEBOOKS)
 
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -b html -d build/docs-cache -j auto -W --keep-going -q docs build/docs
+	@echo "open build/docs/index.html"
+
 data: $(VENV)/.dev
 	$(BIN)/python scripts/build_data.py
 
 clean:
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf docs/_generated docs/reference/names docs/notebooks/course docs/notebooks/*.ipynb
