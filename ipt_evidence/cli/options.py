@@ -68,6 +68,10 @@ FILE_OPTIONS: dict[str, Any] = {
     "condition": Annotated[
         str | None, _reads("Condition treated, where the file does not name it.", "--data-condition")
     ],
+    "contrast": Annotated[
+        str | None,
+        _reads("What arm 1 and arm 2 are, where the file does not say it, such as ipt_vs_control.", "--data-contrast"),
+    ],
     "lower_is_better": Annotated[
         int | None, _reads("1 or 0: direction of the scores, where the file does not show it.", "--lower-is-better")
     ],

@@ -27,6 +27,8 @@ from ipt_evidence.sources.workbook import Sheet, scan_workbook
 Layout = Literal["arms", "comparisons"]
 MappingLike = ColumnMapping | Mapping[str, Any] | str | PathLike[str] | None
 WORKBOOKS = {".xlsx", ".xlsm", ".xltx", ".xls", ".xlsb", ".ods"}
+LACKING = "the columns that are needed are not there"
+TRIAL_ID_MADE = "trial_id was made from study: rows of one label are one trial"
 NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 
 
@@ -160,7 +162,7 @@ def _mapped(scan: TableScan, mapping: MappingLike, layout: Layout) -> TableScan:
         return scan
     guess = guess_mapping(scan.frame, layout=layout)
     message = (
-        f"the columns that are needed are not there: {'; '.join(lacking)}. "
+        f"{LACKING}: {'; '.join(lacking)}. "
         f"Give a mapping; this is a guess to correct and save as YAML:\n{guess.to_yaml()}"
     )
     return TableScan(None, (*scan.problems, Problem(message, file=file_label(scan.frame))), scan.notes)
@@ -259,7 +261,7 @@ def _with_trial_id(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[P
     result = frame.copy()
     result.insert(0, "trial_id", pd.Series(keys, index=frame.index, dtype=str))
     result.attrs = dict(frame.attrs)
-    return result, ["trial_id was made from study: rows of one label are one trial"], problems
+    return result, [TRIAL_ID_MADE], problems
 
 
 def _with_comparison_id(frame: pd.DataFrame, *, made_from_arms: bool = False) -> tuple[pd.DataFrame, list[str]]:

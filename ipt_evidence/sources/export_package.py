@@ -13,6 +13,7 @@ from typing import Any
 
 from ipt_evidence.errors import Problem
 from ipt_evidence.sources.export_cells import unprotect_cells
+from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.table_file import TableScan, place_problem, scan_table
 
 DESCRIPTOR = "datapackage.json"
@@ -20,6 +21,7 @@ RESOURCE = "studies"
 MAX_DESCRIPTOR = 4 * 2**20
 MAX_TABLE = 1 << 30
 PIECE = 2**20
+SHOWN = 4
 
 
 def is_package(path: str | PathLike[str]) -> bool:
@@ -30,15 +32,15 @@ def is_package(path: str | PathLike[str]) -> bool:
     path : path-like
         Any path.
     """
-    path = Path(path)
+    path = place_of(path)
     try:
         if path.is_dir():
             return (path / DESCRIPTOR).is_file()
         if path.name == DESCRIPTOR:
             return path.is_file()
-        if path.suffix.lower() != ".zip" or not path.is_file() or not zipfile.is_zipfile(path):
+        if path.suffix.lower() != ".zip" or not path.is_file():
             return False
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             return DESCRIPTOR in archive.namelist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
@@ -63,7 +65,7 @@ def scan_package(path: str | PathLike[str]) -> TableScan:
     Only the table that the descriptor names is read, only from inside the package, and no more of it than it may be
     large; nothing is unpacked beside the package.
     """
-    path = Path(path)
+    path = place_of(path)
     is_archive = path.suffix.lower() == ".zip"
     folder = path.parent if path.name == DESCRIPTOR else path
     problem = place_problem(path if is_archive else folder / DESCRIPTOR, expected="a data package")
@@ -91,9 +93,11 @@ def _scan_folder(folder: Path) -> TableScan:
 
 
 def _scan_archive(path: Path) -> TableScan:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
         if DESCRIPTOR not in archive.namelist():
-            return _refused(f"holds no {DESCRIPTOR}", path.name)
+            listed = ", ".join(archive.namelist()[:SHOWN]) or "nothing"
+            advice = "expected a data package, or one of RevMan Web; unpack it and read the table you mean"
+            return _refused(f"holds no {DESCRIPTOR}, but {listed}; {advice}", path.name)
         content = _bounded(archive, DESCRIPTOR, MAX_DESCRIPTOR)
         name, problem = _table_name(content) if content is not None else ("", _too_large(DESCRIPTOR, MAX_DESCRIPTOR))
         if problem is not None:
@@ -102,7 +106,7 @@ def _scan_archive(path: Path) -> TableScan:
             return _refused(f"is not in the archive, though {DESCRIPTOR} names it", name)
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder) / PurePosixPath(name).name
-            if not _unpack(archive, name, table):
+            if not unpack(archive, name, table):
                 return TableScan(None, (_too_large(name, MAX_TABLE),))
             return _finish(scan_table(table))
 
@@ -114,8 +118,18 @@ def _bounded(archive: zipfile.ZipFile, name: str, limit: int) -> bytes | None:
     return content if len(content) <= limit else None
 
 
-def _unpack(archive: zipfile.ZipFile, name: str, target: Path) -> bool:
-    """Copy a part of an archive piece by piece; false when it is larger than it may be."""
+def unpack(archive: zipfile.ZipFile, name: str, target: Path) -> bool:
+    """Copy a part of an archive piece by piece; false when it is larger than it may be.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+        Open archive.
+    name : str
+        Part of it.
+    target : pathlib.Path
+        File to write.
+    """
     left = MAX_TABLE
     if archive.getinfo(name).file_size > left:
         return False

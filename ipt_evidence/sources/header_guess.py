@@ -25,6 +25,7 @@ from ipt_evidence.sources.mapping_names import (
     SYNONYMS,
 )
 from ipt_evidence.sources.mapping_split import is_composite
+from ipt_evidence.sources.showing import readable
 
 GuessLayout = Literal["auto", "arms", "comparisons"]
 MISSING_WORDS = ("na", "n/a", "nan", "n.a.", "nr", "n.r.", "-", "--", "–", "?", ".", "not reported", "missing", "none")
@@ -65,6 +66,7 @@ class GuessedColumn:
     reason: str
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class MappingGuess:
     """Guessed columns of a table, to be confirmed.

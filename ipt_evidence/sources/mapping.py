@@ -15,12 +15,17 @@ import pandas as pd
 from ipt_evidence.errors import Problem, SchemaError
 from ipt_evidence.sources.mapping_cells import MappedCells, map_cells
 from ipt_evidence.sources.mapping_names import KNOWN_COLUMNS
+from ipt_evidence.sources.showing import readable, table_html
 from ipt_evidence.sources.table_file import TableScan
 
 KEYS = ("columns", "constants", "values", "missing", "decimal_comma")
+REFUSED = "the mapping cannot be used"
+ABSENT_HEADER = "the mapping names this header, but the table has"
+NO_COLUMN = "is no column of ours"
 FALSE_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+@readable
 @dataclass(frozen=True)
 class ColumnMapping:
     """Which column of a table is which of ours, and how its cells are written.
@@ -80,21 +85,10 @@ class ColumnMapping:
             A key is unknown, a value has the wrong shape, a target is no column of ours, or two headers go to one
             column; every fault is listed.
         """
-        if not isinstance(mapping, Mapping):
-            raise SchemaError([Problem(_expected_mapping(mapping), file=file)], title="the mapping cannot be used")
-        raw = dict(mapping)
-        if raw and not set(raw) & set(KEYS) and all(isinstance(value, str) for value in raw.values()):
-            raw = {"columns": raw}
-        problems = _unknown_keys(raw, file)
-        columns = _texts(raw.get("columns"), "columns", file, problems)
-        constants = _texts(raw.get("constants"), "constants", file, problems)
-        values = _nested(raw.get("values"), file, problems)
-        missing = _listed(raw.get("missing"), file, problems)
-        comma = _truth(raw.get("decimal_comma", False), file, problems)
-        problems += _target_problems(columns, constants, values, file)
-        if problems:
-            raise SchemaError(problems, title="the mapping cannot be used")
-        return cls(columns, constants, values, missing, comma)
+        parsed = _parsed(mapping, file)
+        if parsed.problems:
+            raise SchemaError(parsed.problems, title=REFUSED)
+        return parsed.mapping
 
     @classmethod
     def from_yaml(cls, source: str | PathLike[str]) -> ColumnMapping:
@@ -127,16 +121,91 @@ class ColumnMapping:
 
         return dump_yaml(self.to_dict())
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table of what is read as what: ``in the file``, ``ours``, ``how``."""
+        rows = [(theirs, ours, "column") for theirs, ours in self.columns.items()]
+        rows += [("(every row)", f"{ours} = {value}", "constant") for ours, value in self.constants.items()]
+        for ours, pairs in self.values.items():
+            rows += [(said, f"{ours} = {meant}", "value") for said, meant in pairs.items()]
+        rows += [(marker, "(missing)", "value") for marker in self.missing]
+        return pd.DataFrame(rows, columns=["in the file", "ours", "how"])
+
+    def _repr_html_(self) -> str:
+        notes = ("Numbers are written with a decimal comma.",) if self.decimal_comma else ()
+        return table_html(self.to_frame(), "How a file is read", notes)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMapping:
+    """A mapping as far as it can be understood.
+
+    Attributes
+    ----------
+    mapping : ColumnMapping
+        Without the parts that are wrong.
+    problems : tuple of Problem
+        What is wrong.
+    file : str
+        Name for messages.
+    """
+
+    mapping: ColumnMapping
+    problems: tuple[Problem, ...]
+    file: str
+
+
+def parse_mapping(mapping: ColumnMapping | Mapping[str, Any] | str | PathLike[str]) -> ParsedMapping:
+    """Return a mapping as far as it can be understood, and what is wrong with it, to be told with other faults.
+
+    Parameters
+    ----------
+    mapping : ColumnMapping, mapping or path-like
+        As for :func:`as_mapping`.
+
+    Raises
+    ------
+    SchemaError
+        It is no mapping at all, or its YAML cannot be read.
+    """
+    if isinstance(mapping, ColumnMapping):
+        return ParsedMapping(mapping, (), "mapping")
+    if not isinstance(mapping, (Mapping, str, PathLike)):
+        raise SchemaError([Problem(_expected_mapping(mapping), file="mapping")], title=REFUSED)
+    if isinstance(mapping, Mapping):
+        return _parsed(mapping, "mapping")
+    from ipt_evidence.sources.mapping_yaml import load_yaml
+
+    content, name = load_yaml(mapping)
+    return _parsed(content, name)
+
 
 def as_mapping(mapping: ColumnMapping | Mapping[str, Any] | str | PathLike[str]) -> ColumnMapping:
     """Return a mapping given as such, as a dict, as a YAML file or as YAML text."""
-    if isinstance(mapping, ColumnMapping):
-        return mapping
-    if isinstance(mapping, Mapping):
-        return ColumnMapping.from_dict(mapping)
-    if isinstance(mapping, (str, PathLike)):
-        return ColumnMapping.from_yaml(mapping)
-    raise SchemaError([Problem(_expected_mapping(mapping), file="mapping")], title="the mapping cannot be used")
+    parsed = parse_mapping(mapping)
+    if parsed.problems:
+        raise SchemaError(parsed.problems, title=REFUSED)
+    return parsed.mapping
+
+
+def _parsed(mapping: Any, file: str) -> ParsedMapping:
+    """Return what a dict describes, as far as it can be understood."""
+    if not isinstance(mapping, Mapping):
+        raise SchemaError([Problem(_expected_mapping(mapping), file=file)], title=REFUSED)
+    raw = dict(mapping)
+    if raw and not set(raw) & set(KEYS) and all(isinstance(value, str) for value in raw.values()):
+        raw = {"columns": raw}
+    problems = _unknown_keys(raw, file)
+    columns = _texts(raw.get("columns"), "columns", file, problems)
+    constants = _texts(raw.get("constants"), "constants", file, problems)
+    values = _nested(raw.get("values"), file, problems)
+    missing = _listed(raw.get("missing"), file, problems)
+    comma = _truth(raw.get("decimal_comma", False), file, problems)
+    problems += _target_problems(columns, constants, values, file)
+    if problems:
+        first = {ours: header for header, ours in reversed(columns.items()) if ours in KNOWN_COLUMNS}
+        columns = {header: ours for header, ours in columns.items() if first.get(ours) == header}
+        constants = {ours: value for ours, value in constants.items() if ours in KNOWN_COLUMNS}
+    return ParsedMapping(ColumnMapping(columns, constants, values, missing, comma), tuple(problems), file)
 
 
 def apply_mapping(scan: TableScan, mapping: ColumnMapping) -> TableScan:
@@ -198,7 +267,7 @@ def _header_faults(headers: list[str], mapping: ColumnMapping, file: str) -> lis
         if header not in headers:
             near = get_close_matches(header, headers, n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            message = f"the mapping names this header, but the table has {', '.join(map(repr, headers[:30]))}{hint}"
+            message = f"{ABSENT_HEADER} {', '.join(map(repr, headers[:30]))}{hint}"
             problems.append(Problem(message, file=file, column=header))
     for header in headers:
         if header not in mapping.columns and header in mapping.columns.values():
@@ -233,7 +302,8 @@ def _target_problems(
         if ours not in KNOWN_COLUMNS:
             near = get_close_matches(ours.lower().replace(" ", "_"), KNOWN_COLUMNS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            message = f"is no column of ours{hint}; a header that is left out of the mapping keeps its name"
+            keeps = "; a header that is left out of the mapping keeps its name" if key.startswith("columns") else ""
+            message = f"{NO_COLUMN}{hint}{keeps}"
             problems.append(Problem(message, file=file, column=key, value=ours))
     for ours, count in Counter(columns.values()).items():
         if count > 1:

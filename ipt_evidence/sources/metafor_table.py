@@ -81,7 +81,6 @@ def scan_metafor(path: str | PathLike[str]) -> TableScan:
     line
     2     A 2001   11.5  9.5  34
     """
-    path = Path(path)
     scan = scan_any_delimiter(path)
     if scan.frame is None:
         return scan
@@ -90,7 +89,7 @@ def scan_metafor(path: str | PathLike[str]) -> TableScan:
     names = [str(name) for name in frame.columns]
     renamed = [name for name in names if name.rpartition("_")[0] in NAMES and name.rpartition("_")[2].isdecimal()]
     if renamed or len(set(names)) < len(names) or not is_metafor_header(names):
-        return TableScan(None, (*scan.problems, _not_metafor(names, path.name)))
+        return TableScan(None, (*scan.problems, _not_metafor(names, Path(path).name)))
     ours = {"trial_id", "comparison_id"} <= set(names)
     if not ours:
         frame = frame.rename(columns={name: f"{name}_in_file" for name in CONTROLLED})

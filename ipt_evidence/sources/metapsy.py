@@ -47,11 +47,14 @@ class MetapsyOptions:
         For rows of raw statistics whose direction the file does not show.
     positive_is_better : bool or None
         Whether positive printed effects favour arm 1; ``None`` has it detected.
+    contrast : str or None
+        Contrast of the rows whose arms do not tell it.
     """
 
     condition: str | None = None
     lower_is_better: int | None = None
     positive_is_better: bool | None = None
+    contrast: str | None = None
 
 
 def metapsy_evidence(columns: Iterable[str]) -> list[str]:
@@ -155,7 +158,7 @@ def metapsy_table(scan: TableScan, *, name: str = "", options: MetapsyOptions | 
     notes += direction.notes
     ours, found, remarks = contract_columns(cells, effects, direction, outcomes)
     notes += found
-    ours = ours.assign(**_condition(cells, name, options, notes))
+    ours = ours.assign(**_condition(cells, name, options, notes), contrast=_contrast(ours, options, notes))
     ours = _with_keys(ours, cells, notes)
     if name and "source" not in frame:
         ours["source"] = f"metapsy {name}"
@@ -204,6 +207,15 @@ def _outcomes(cells: pd.DataFrame, columns: dict[str, str]) -> list[str]:
         told = event_is_good(kind) is not None
         outcomes.append(kind if told else f"{kind} {detail}".strip() or of_column)
     return outcomes
+
+
+def _contrast(ours: pd.DataFrame, options: MetapsyOptions, notes: list[str]) -> pd.Series[str]:
+    """Return the contrast of each row: what its arms tell, else what the user says."""
+    untold = ours["contrast"].isin(["", "other"])
+    if options.contrast is None or not untold.any():
+        return ours["contrast"]
+    notes.append(f"contrast {options.contrast!r} in {int(untold.sum())} row(s) whose arms do not tell it, as told")
+    return ours["contrast"].mask(untold, options.contrast)
 
 
 def _condition(cells: pd.DataFrame, name: str, options: MetapsyOptions, notes: list[str]) -> dict[str, list[str] | str]:

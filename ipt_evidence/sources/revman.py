@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import pandas as pd
 
 from ipt_evidence.errors import Problem
+from ipt_evidence.sources.file_in_memory import place_of
+from ipt_evidence.sources.revman_archive import unpacked_review
 from ipt_evidence.sources.revman_csv import scan_revman_csv
 from ipt_evidence.sources.revman_rows import AnalysisRow, DataType, contract_records
 from ipt_evidence.sources.revman_xml import DataRow, Review, read_review
@@ -23,6 +26,11 @@ TYPES: dict[str, DataType] = {
     "IPD": "o_e",
     "OTHER": "other",
 }
+NUMBERS = (
+    ("mean_1", "sd_1", "n_1", "mean_2", "sd_2", "n_2"),
+    ("events_1", "total_1", "events_2", "total_2"),
+    ("effect",),
+)
 NOT_KEPT = {"MODIFIED", "MODIFIED_BY"}
 ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 JUDGEMENTS = {"YES": "low", "NO": "high", "UNKNOWN": "unclear"}
@@ -35,8 +43,9 @@ def scan_revman(path: str | PathLike[str]) -> TableScan:
     Parameters
     ----------
     path : path-like
-        A ``.rm5`` file of RevMan 5, or the ``...-data-rows.csv`` of a RevMan Web data package. When the package's
-        ``...-overall-estimates-and-settings.csv`` lies beside it, measures, scales and labels are taken from there.
+        A ``.rm5`` file of RevMan 5, the ``...-data-rows.csv`` of a RevMan Web data package, or a ZIP archive with one
+        of them. When the package's ``...-overall-estimates-and-settings.csv`` lies beside it, measures, scales and
+        labels are taken from there.
 
     Returns
     -------
@@ -71,8 +80,21 @@ def scan_revman(path: str | PathLike[str]) -> TableScan:
     line
     2     Smith 2001  Remission       12      30
     """
-    path = Path(path)
+    path = place_of(path)
     head, problem = _head(path)
+    if problem is None and head.startswith(ZIP_MARK):
+        with unpacked_review(path) as (inner, problem):
+            if problem is None:
+                scan = _scan_plain(inner)
+                return replace(scan, notes=(f"{inner.name} was read from the archive {path.name}", *scan.notes))
+    return _scan_plain(path) if problem is None else TableScan(None, (problem,))
+
+
+def _scan_plain(path: Path) -> TableScan:
+    """Read the file of a review that is not in an archive."""
+    head, problem = _head(path)
+    if problem is None and head.startswith(ZIP_MARK):
+        problem = Problem("is a ZIP archive within another; unpack both", file=path.name)
     if problem is not None:
         return TableScan(None, (problem,))
     if path.suffix.lower() in XML_SUFFIXES or head.lstrip().startswith(XML_MARKS):
@@ -91,9 +113,6 @@ def _head(path: Path) -> tuple[bytes, Problem | None]:
         return b"", Problem(f"cannot be opened ({error.strerror}); expected a .rm5 or CSV file", file=str(path))
     if not head.strip():
         return b"", Problem("is empty; expected a .rm5 or CSV file of RevMan", file=path.name)
-    if head.startswith(ZIP_MARK):
-        message = "is a ZIP archive; unpack it and read its .rm5 file or its ...-data-rows.csv"
-        return b"", Problem(message, file=path.name)
     return head, None
 
 
@@ -115,7 +134,7 @@ def _scan_xml(path: Path) -> TableScan:
 
 def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
     """Return what a user should know of the whole file."""
-    unknown = int(frame["read_notes"].str.contains("_better unknown|_sign unknown").sum())
+    unknown = int((frame["read_notes"].str.contains("_better unknown|_sign unknown") & _has_numbers(frame)).sum())
     effects = int(frame["read_notes"].str.contains("effect missing").sum())
     notes = [f"{len(frame)} data rows of {frame['trial_id'].nunique()} studies; arm 1 is RevMan's group 1"]
     if unknown:
@@ -123,6 +142,15 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
     if effects:
         notes.append(f"{effects} rows have an effect that this table cannot hold, see read_notes")
     return tuple(notes)
+
+
+def _has_numbers(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows lack nothing for an effect size but perhaps its direction."""
+    complete = pd.Series(False, index=frame.index)
+    for columns in NUMBERS:
+        if set(columns) <= set(frame.columns):
+            complete |= (frame[list(columns)] != "").all(axis=1)
+    return complete
 
 
 def _dangling(review: Review, file: str) -> list[Problem]:

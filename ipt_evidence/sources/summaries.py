@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,12 +11,17 @@ from scipy.special import ndtri, stdtrit
 
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import check_level, choose
+from ipt_evidence.sources.showing import readable, table_html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray: TypeAlias = NDArray[np.float64]
 QuantileMethod = Literal["luo-wan-shi", "qe"]
 MIN_N = 5
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class MeanSd:
     """Means and standard deviations estimated from quantiles.
@@ -33,7 +38,18 @@ class MeanSd:
     sd: FloatArray
     method: tuple[str, ...]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per entry: ``mean sd method``."""
+        import pandas as pd
 
+        mean, sd = np.atleast_1d(self.mean), np.atleast_1d(self.sd)
+        return pd.DataFrame({"mean": mean.ravel(), "sd": sd.ravel(), "method": list(self.method)})
+
+    def _repr_html_(self) -> str:
+        return table_html(self.to_frame(), "Means and standard deviations estimated from quantiles")
+
+
+@readable
 @dataclass(frozen=True, slots=True)
 class SkewnessTest:
     """Test of symmetry on printed quantiles.
@@ -50,6 +66,16 @@ class SkewnessTest:
     critical: FloatArray
     skewed: NDArray[np.bool_]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per entry: ``statistic critical skewed``."""
+        import pandas as pd
+
+        names = ("statistic", "critical", "skewed")
+        return pd.DataFrame({name: np.atleast_1d(getattr(self, name)).ravel() for name in names})
+
+    def _repr_html_(self) -> str:
+        return table_html(self.to_frame(), "Test of symmetry on printed quantiles, 5% level")
+
 
 def sd_from_se(std_error: ArrayLike, *, n: ArrayLike) -> FloatArray:
     """Return the SD behind the standard error of a mean: SE x sqrt(n).
@@ -60,6 +86,11 @@ def sd_from_se(std_error: ArrayLike, *, n: ArrayLike) -> FloatArray:
         Standard error of the mean of one arm.
     n : array_like
         Persons in that arm.
+
+    Returns
+    -------
+    numpy.ndarray
+        Standard deviations; NaN where an input is missing or not positive.
 
     References
     ----------
@@ -85,6 +116,11 @@ def sd_from_ci(ci_low: ArrayLike, *, ci_high: ArrayLike, n: ArrayLike, level: fl
         Persons in that arm, at least 2.
     level : float
         Confidence level of the interval.
+
+    Returns
+    -------
+    numpy.ndarray
+        Standard deviations; NaN where an input is missing or the interval has no width.
 
     Raises
     ------
@@ -122,6 +158,11 @@ def change_sd(sd_baseline: ArrayLike, *, sd_followup: ArrayLike, correlation: Ar
         Standard deviations of the same arm at the two times.
     correlation : array_like
         Correlation of the two measurements, usually assumed: report it, and repeat the analysis with other values.
+
+    Returns
+    -------
+    numpy.ndarray
+        Standard deviations of the change.
 
     References
     ----------
@@ -283,6 +324,11 @@ def skewness_test(
     ----------
     n, median, q1, q3, minimum, maximum : array_like
         As for :func:`mean_sd_from_quantiles`.
+
+    Returns
+    -------
+    SkewnessTest
+        Statistic, critical value, and whether the first exceeds the second, one of each per sample.
 
     References
     ----------

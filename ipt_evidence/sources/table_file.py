@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ipt_evidence.errors import Problem, SchemaError
+from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.table_file_layout import MAX_CELL, regular_frame
 
 LINE_INDEX = "line"
@@ -107,7 +108,7 @@ def scan_table(path: str | PathLike[str]) -> TableScan:
         A wrong byte or a wrong delimiter is reported and the table is read on, so that its contents can be checked
         in the same go; rows of the wrong length are reported and left out.
     """
-    path = Path(path)
+    path = place_of(path)
     content, problem = read_content(path)
     if problem is not None:
         return TableScan(None, (problem,))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ipt_evidence.errors import Problem
+from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.table_file import (
     DELIMITER_NAMES,
     UTF16_MARKS,
@@ -52,7 +53,7 @@ def scan_any_delimiter(path: str | PathLike[str]) -> TableScan:
     (['1', 'A, 2001', '11,5'], ('cells are separated by semicolons',))
     >>> folder.cleanup()
     """
-    path = Path(path)
+    path = place_of(path)
     content, notes, problem = _content(path)
     if problem is not None:
         return TableScan(None, (problem,))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ipt_evidence.errors import MissingExtraError, OptionError, Problem
+from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.table_file import TableScan
 from ipt_evidence.sources.workbook_archive import file_problem, sheet_facts
 from ipt_evidence.sources.workbook_cells import SheetCells, TooLargeError, read_cells
@@ -51,7 +52,7 @@ def scan_workbook(path: str | PathLike[str], *, sheet: Sheet = None) -> TableSca
     """
     if isinstance(sheet, bool) or not (sheet is None or isinstance(sheet, (str, int))):
         raise OptionError(f"sheet must be a name or a number counted from 1; received {sheet!r}")
-    path = Path(path)
+    path = place_of(path)
     if (problem := file_problem(path)) is not None:
         return TableScan(None, (problem,))
     openpyxl = _openpyxl()
@@ -85,9 +86,9 @@ def _openpyxl() -> Any:
 @contextmanager
 def _opened(openpyxl: Any, path: Path, *, data_only: bool) -> Iterator[Any]:
     """Open a workbook without its warnings about styles and extensions, which do not touch values."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), path.open("rb") as stream:
         warnings.simplefilter("ignore")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=data_only, keep_links=False)
+        book = openpyxl.load_workbook(stream, read_only=True, data_only=data_only, keep_links=False)
         try:
             yield book
         finally:

@@ -71,7 +71,7 @@ def file_problem(path: Path) -> Problem | None:
 def _archive_problem(path: Path) -> Problem | None:
     """Return why an archive is no workbook or no safe one."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as handle, zipfile.ZipFile(handle) as archive:
             parts = archive.infolist()
             return _parts_problem(parts, path.name) or _kind_problem(archive, path.name) or _xml_problem(archive, path)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
@@ -139,7 +139,7 @@ def sheet_facts(path: Path, part: str) -> SheetFacts:
     """Return what the text of one sheet says about merged cells, formulas and hidden rows."""
     merged: dict[str, None] = {}
     formulas, hidden, carry = False, 0, b""
-    with zipfile.ZipFile(path) as archive, archive.open(part) as stream:
+    with path.open("rb") as handle, zipfile.ZipFile(handle) as archive, archive.open(part) as stream:
         while chunk := stream.read(CHUNK):
             text = carry + chunk
             cut = text.rfind(b"<", max(len(text) - OVERLAP, 0)) if len(chunk) == CHUNK else len(text)

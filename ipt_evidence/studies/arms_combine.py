@@ -62,7 +62,7 @@ def combine_arms(frame: pd.DataFrame, *, side: Side = "auto") -> pd.DataFrame:
     Means and SDs by the formulas of the Cochrane Handbook [1]_, 6.5.2.10, taken over all arms at once: they are the
     mean and SD of the participants pooled; events, totals and ``n_randomised`` are added; baselines and change scores
     like means, and empty unless every arm has them. Printed effects belong to single comparisons and are emptied. Texts
-    that differ are joined by ``; ``, other cells that differ are emptied, `confidence` is the lowest.
+    that differ are joined by semicolons, other cells that differ are emptied, `confidence` is the lowest.
     Only complete raw statistics of one kind are combined, and only when the shared arm has the same numbers in all
     rows; different outcomes, instruments, times, contrasts and analysis sets never.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
+from ipt_evidence.sources.showing import readable, table_html
 from ipt_evidence.studies.compare_rows import ID, MATCHED_BY, NEW, OLD, TRIAL, as_text, counts_rows, differs, match_rows
 from ipt_evidence.studies.contract import CHANGES, COLUMN_OF, COUNTS, MEANS
 
@@ -37,8 +38,10 @@ SELECTION = (
 CHANGED = ("trial_id", "study", "comparison_id", "column", "concerns", "old", "new", "old_row", "new_row", "matched_by")
 TIDY = ("change", "trial_id", "study", "comparison_id", "rows", "column", "concerns", "old", "new")
 SHOWN = 10
+MOST_SHOWN = 200
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class VersionDiff:
     """What differs between two versions of a table.
@@ -139,9 +142,10 @@ class VersionDiff:
     def _repr_html_(self) -> str:
         """Return the summary and the table of differences for a notebook."""
         table = self.tidy()
-        body = table.head(200).to_html(index=False, na_rep="", border=0) if len(table) else ""
-        more = f"<p>{len(table) - 200} more: see tidy().</p>" if len(table) > 200 else ""
-        return f"<pre>{html.escape(str(self))}</pre>{body}{more}"
+        more = [f"{len(table) - MOST_SHOWN} more: see tidy()."] if len(table) > MOST_SHOWN else []
+        caption = f"Differences between {self.names[0]} and {self.names[1]}"
+        body = table_html(table.head(MOST_SHOWN).fillna(""), caption, more)
+        return f"<pre>{html.escape(str(self))}</pre>{body}"
 
 
 def diff_studies(
@@ -217,7 +221,7 @@ def diff_studies(
         rows_new=len(new),
         rows_unchanged=len(pairs) - changed["pair"].nunique(),
         names=names,
-        notes=_notes(counters, changed, _renamed(dropped, added)),
+        notes=(*_unmatched(old, new, pairs), *_notes(counters, changed, _renamed(dropped, added))),
     )
 
 
@@ -326,6 +330,21 @@ def _fingerprints(rows: pd.DataFrame, columns: list[str]) -> dict[tuple[str, ...
     joined = texts.agg("|".join, axis=1).where((texts != "").sum(axis=1) > 2, "")
     trials = as_text(rows[TRIAL])
     return {tuple(sorted(group)): str(trial) for trial, group in joined.groupby(trials) if (group != "").all()}
+
+
+def _unmatched(old: pd.DataFrame, new: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note on the trials that both tables have and of which no row could be matched."""
+    trials = as_text(new[TRIAL])
+    both = trials[trials.isin(set(as_text(old[TRIAL])))]
+    without = list(dict.fromkeys(both[~both.isin(set(trials.iloc[pairs[NEW]]))]))
+    if not without:
+        return ()
+    listed = ", ".join(without[:SHOWN]) + (f" and {len(without) - SHOWN} more" if len(without) > SHOWN else "")
+    return (
+        f"{len(without)} trial(s) are in both tables, but none of their rows has one key or description in both: arms, "
+        f"instruments or times are named differently, so that each row counts as dropped and added ({listed}). To "
+        "compare their numbers, give both tables the same comparison_id or the same arm_1, arm_2 and instrument",
+    )
 
 
 def _notes(counters: Sequence[Any], changed: pd.DataFrame, renamed: list[tuple[str, str]]) -> tuple[str, ...]:

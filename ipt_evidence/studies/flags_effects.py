@@ -60,7 +60,11 @@ def _large(table: FlagTable) -> list[Hit]:
     column = "effect" if "route" in table.frame.columns else ""
     why = [f"g = {at:.2f} (positive favours arm 1): check SDs, units and direction" for at in g[mask]]
     rows = hits(mask, "large_effect", column, g, why)
-    return [hit._replace(column=hit.column or _source(table, hit.at)) for hit in rows]
+    return [hit if hit.column else _of_cell(table, hit, _source(table, hit.at)) for hit in rows]
+
+
+def _of_cell(table: FlagTable, hit: Hit, column: str) -> Hit:
+    return hit._replace(column=column, value=float(table[column][hit.at]))
 
 
 def _source(table: FlagTable, at: int) -> str:

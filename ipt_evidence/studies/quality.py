@@ -147,6 +147,11 @@ def flags_summary(flags: pd.DataFrame) -> str:
     flags : pandas.DataFrame
         From :func:`quality_flags`, all or some rows.
 
+    Returns
+    -------
+    str
+        One line a flag; ``No flags.`` when there is none.
+
     Examples
     --------
     >>> import pandas as pd

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.mapping import file_label
 from ipt_evidence.sources.metapsy import MetapsyOptions
 from ipt_evidence.sources.table_file import TableScan
@@ -26,7 +27,9 @@ from ipt_evidence.studies.read_formats import (
     scan,
     scan_own,
 )
-from ipt_evidence.studies.read_tolerant import tolerate, warn_of_reading
+from ipt_evidence.studies.read_mapping import Understood, understand
+from ipt_evidence.studies.read_reasons import true_reasons
+from ipt_evidence.studies.read_tolerant import GENERAL, tolerate, warn_of_reading
 from ipt_evidence.studies.schema import filled
 from ipt_evidence.studies.table import check_studies
 
@@ -41,6 +44,7 @@ def read_studies(
     mapping: MappingLike = None,
     sheet: str | int | None = None,
     condition: str | None = None,
+    contrast: str | None = None,
     lower_is_better: int | None = None,
     positive_is_better: bool | None = None,
     method: QuantileMethod = DEFAULT_METHOD,
@@ -51,7 +55,8 @@ def read_studies(
     Parameters
     ----------
     path : path-like
-        CSV, TSV, XLSX or RM5 file, or a Frictionless data package: its folder, ``datapackage.json`` or ZIP archive.
+        CSV, TSV, XLSX or RM5 file, a Frictionless data package (its folder, ``datapackage.json`` or ZIP archive), or
+        the ZIP archive of a RevMan Web data package.
     format : {"auto", "comparisons", "arms", "metapsy", "revman", "metafor"}
         Layout: ``"comparisons"`` is this project's own, one row per comparison x outcome x time; ``"arms"`` has one
         row per arm; ``"metapsy"`` a database of the Metapsy data standard; ``"revman"`` a RevMan 5 review or a data
@@ -64,6 +69,8 @@ def read_studies(
         Sheet of a workbook, by name or counted from 1.
     condition : str, optional
         Condition treated, where the file does not name it row by row.
+    contrast : str, optional
+        What arm 1 and arm 2 are, such as ``"ipt_vs_control"``, where the file does not say it row by row.
     lower_is_better : {0, 1}, optional
         Direction of raw statistics, where the file does not show it.
     positive_is_better : bool, optional
@@ -107,62 +114,70 @@ def read_studies(
     (218, 'comparisons')
     """
     choose("format", format, StudiesFormat)
-    path = Path(path)
-    said = _said(condition, lower_is_better, positive_is_better)
-    options = ReadingOptions(mapping, sheet, method, correlation, said)
+    path = place_of(path)
+    said = _said(condition, contrast, lower_is_better, positive_is_better)
+    told = understand(mapping)
+    options = ReadingOptions(told.mapping, sheet, method, correlation, said)
     check_choices(format, path, options)
     detected = Detection(format, "as told") if format != "auto" else detect_format(path, options)
     if format == "auto":
         check_choices(detected.format, path, options)
     read = scan(detected.format, path, options)
     if read.frame is None:
-        raise SchemaError(read.problems, title=f"{path.name} cannot be used")
+        raise SchemaError(true_reasons(read, (), told), title=f"{path.name} cannot be used")
     notes = (f"format {detected.format!r}: {detected.why}", *read.notes)
-    read = _told(read, said, is_metapsy=detected.format == "metapsy")
-    frame = _tolerant(read, path) if detected.format in FOREIGN else _strict(read, path)
+    if detected.format != "metapsy":
+        read = _told(read, said, is_foreign=detected.format in FOREIGN)
+    frame = _tolerant(read, path) if detected.format in FOREIGN else _strict(read, path, told)
     source = dict(frame.attrs.get("source", {}))
     frame.attrs["source"] = source | {"format": detected.format, "notes": notes}
     return frame
 
 
-def _said(condition: str | None, lower_is_better: int | None, positive_is_better: bool | None) -> MetapsyOptions:
+def _said(
+    condition: str | None, contrast: str | None, lower_is_better: int | None, positive_is_better: bool | None
+) -> MetapsyOptions:
     """Return what the user says of the file, checked."""
-    conditions = COLUMN_OF["condition"].choices
-    if condition is not None and condition not in conditions:
-        raise OptionError(f"condition must be one of {', '.join(map(repr, conditions))}; received {condition!r}")
+    for name, value in (("condition", condition), ("contrast", contrast)):
+        choices = COLUMN_OF[name].choices
+        if value is not None and value not in choices:
+            raise OptionError(f"{name} must be one of {', '.join(map(repr, choices))}; received {value!r}")
     if lower_is_better is not None and (isinstance(lower_is_better, float) or lower_is_better not in (0, 1)):
         raise OptionError(f"lower_is_better must be 0 or 1; received {lower_is_better!r}")
     if positive_is_better is not None and not isinstance(positive_is_better, bool):
         raise OptionError(f"positive_is_better must be True, False or None; received {positive_is_better!r}")
-    return MetapsyOptions(condition, None if lower_is_better is None else int(lower_is_better), positive_is_better)
+    lower = None if lower_is_better is None else int(lower_is_better)
+    return MetapsyOptions(condition, lower, positive_is_better, contrast)
 
 
-def _told(read: TableScan, options: MetapsyOptions, *, is_metapsy: bool) -> TableScan:
-    """Return a table with what the user says where the file says nothing."""
+def _told(read: TableScan, options: MetapsyOptions, *, is_foreign: bool) -> TableScan:
+    """Return a table with what the user says where the file says nothing; foreign readers write that as ``other``."""
     assert read.frame is not None
     said: dict[str, str] = {}
+    if options.contrast is not None:
+        said["contrast"] = options.contrast
     if options.condition is not None:
         said["condition"] = options.condition
     if options.lower_is_better is not None:
         said["lower_is_better"] = str(options.lower_is_better)
     if options.positive_is_better is not None:
         said["favours_ipt_sign"] = "1" if options.positive_is_better else "-1"
-    if is_metapsy or not said:
+    if not said:
         return read
     frame = read.frame.copy()
     for column, value in said.items():
         cells = frame[column].astype(str) if column in frame else pd.Series("", index=frame.index, dtype=str)
-        empty = cells.str.strip().isin(["", "other"] if column == "condition" else [""])
+        empty = cells.str.strip().isin(["", "other"] if is_foreign and column in GENERAL else [""])
         frame[column] = cells.mask(empty, value)
     return TableScan(frame, read.problems, read.notes)
 
 
-def _strict(read: TableScan, path: Path) -> pd.DataFrame:
+def _strict(read: TableScan, path: Path, told: Understood) -> pd.DataFrame:
     """Return a table of the user's own, in which every fault is theirs to correct."""
     assert read.frame is not None
     check = check_studies(read.frame, name=file_label(read.frame) or path.name)
-    if read.problems or check.problems:
-        raise SchemaError([*read.problems, *check.problems], title=f"{path.name} cannot be used")
+    if told.problems or read.problems or check.problems:
+        raise SchemaError(true_reasons(read, check.problems, told), title=f"{path.name} cannot be used")
     return check.frame
 
 

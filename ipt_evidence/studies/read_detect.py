@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipt_evidence.errors import OptionError
+from ipt_evidence.sources.export_package import is_package
+from ipt_evidence.sources.mapping_names import COMPOSITES
 from ipt_evidence.sources.metafor_table_write import NAMES as METAFOR_NAMES
 from ipt_evidence.sources.metafor_table_write import is_metafor_header
 from ipt_evidence.sources.metapsy import metapsy_evidence
+from ipt_evidence.sources.revman_archive import reviews_in
 from ipt_evidence.sources.revman_csv import STATISTICS as REVMAN_STATISTICS
 from ipt_evidence.sources.revman_csv import find_columns, is_revman_header
 from ipt_evidence.sources.table_file import BYTE_ORDER_MARK, HEADER_BYTES, MAX_COLUMNS, UTF16_MARKS, count_delimiters
 from ipt_evidence.studies.contract import CHANGES, COLUMN_OF, COUNTS, MEANS
-from ipt_evidence.studies.read_formats import ReadingOptions, is_packaged, is_workbook, sheet_of
+from ipt_evidence.studies.read_formats import SUMMARIES, ReadingOptions, is_packaged, is_workbook, sheet_of
 
 XML_SUFFIXES = frozenset({".rm5", ".xml"})
 XML_MARKS = (b"<?xml", b"<COCHRANE_REVIEW")
 OF_ARMS = frozenset({"arm", "role"})
 ARM_NUMBERS = frozenset({"mean", "sd", "se", "median", "events", "total", "change_mean"})
+SINGLE = ARM_NUMBERS | frozenset(COMPOSITES)
 RAW = frozenset({*MEANS, *CHANGES, *COUNTS, "effect"}) - {"n_1", "n_2"}
 KEYS = ("comparison_id", "trial_id")
 REQUIRED = frozenset(name for name, rule in COLUMN_OF.items() if rule.required)
@@ -63,6 +67,9 @@ def detect_format(path: Path, options: ReadingOptions) -> Detection:
     if options.mapping is not None:
         return _by_mapping(path, options)
     if is_packaged(path):
+        reviews = [] if is_package(path) else reviews_in(path)
+        if reviews:
+            return Detection("revman", f"the archive holds {', '.join(reviews[:SHOWN])}")
         return Detection("comparisons", "it is a data package")
     if path.suffix.lower() in XML_SUFFIXES:
         return Detection("revman", f"the name ends in {path.suffix}")
@@ -143,6 +150,10 @@ def _by_mapping(path: Path, options: ReadingOptions) -> Detection:
     targets = {*plain.columns.values(), *plain.constants}
     if targets & OF_ARMS or targets & ARM_NUMBERS:
         return Detection("arms", "the mapping names columns of single arms")
+    kept = {plain.columns.get(name, name) for name in _header(path, options.sheet)[0]}
+    if not (targets | kept) & (RAW | SUMMARIES) and kept & OF_ARMS and (shown := kept & SINGLE):
+        listed = sorted(shown | (kept & OF_ARMS))
+        return Detection("arms", f"it has the columns {', '.join(listed[:SHOWN])}")
     return Detection("comparisons", "the mapping names columns of comparisons")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -29,6 +30,8 @@ FOREIGN = frozenset({"metapsy", "revman", "metafor"})
 MAPPED = frozenset({"comparisons", "arms"})
 WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xltx"})
 SUMMARIES = frozenset((*TWO_ARM_NUMBERS, *TWO_ARM_COMPOSITES)) - set(COLUMN_OF)
+# One letter more, less or swapped in seven.
+NEARLY_THE_SAME = 0.85
 DEFAULT_METHOD: QuantileMethod = "luo-wan-shi"
 
 
@@ -145,7 +148,22 @@ def _scan_comparisons(path: Path, options: ReadingOptions) -> TableScan:
 def _needs_conversion(frame: pd.DataFrame, options: ReadingOptions, *, is_text: bool) -> bool:
     """Return whether a table is to be converted: as asked for, as its columns show, or because it has no keys."""
     asked = options.mapping is not None or options.correlation is not None
-    return asked or holds_summaries(frame) or not (is_text or {"comparison_id", "trial_id"} <= set(frame.columns))
+    return asked or holds_summaries(frame) or _lacks_keys(frame, is_text=is_text)
+
+
+def _lacks_keys(frame: pd.DataFrame, *, is_text: bool) -> bool:
+    """Return whether keys are to be made for a table: not where a column of it looks like one that is misspelt."""
+    names = [str(name) for name in frame.columns]
+    lacking = [name for name in ("comparison_id", "trial_id") if name not in names]
+    if not lacking or any(_looks_like(name, key) for name in names for key in lacking):
+        return False
+    return not is_text or "trial_id" in names or "study" in names
+
+
+def _looks_like(name: str, key: str) -> bool:
+    """Return whether a column is a key that is spelt in another way; ``comparison`` and ``trial`` are none."""
+    mine, theirs = ("".join(filter(str.isalnum, text.lower())) for text in (name, key))
+    return abs(len(mine) - len(theirs)) <= 1 and SequenceMatcher(None, mine, theirs).ratio() >= NEARLY_THE_SAME
 
 
 def scan_own(path: str | PathLike[str]) -> TableScan:

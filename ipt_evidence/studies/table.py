@@ -229,10 +229,19 @@ def infer_routes(typed: pd.DataFrame) -> pd.Series[Any]:
 
 
 def _without_route(typed: pd.DataFrame, unreadable: frozenset[tuple[int, str]]) -> list[Finding]:
-    """Return the rows that offer no route to an effect size, except those with cells that could not be read."""
-    faulty = {at for at, _ in unreadable}
-    rows = [int(at) for at in typed.index[typed["statistics"] == "none"]]
-    return [Finding(at, "", NO_ROUTE) for at in rows if at not in faulty]
+    """Return the rows that offer no route to an effect size, even if every cell could be read."""
+    rows = typed.index[typed["statistics"] == "none"]
+    places: dict[str, list[int]] = {}
+    open_rows = set(rows)
+    for at, column in unreadable:
+        if at in open_rows:
+            places.setdefault(column, []).append(at)
+    if places:
+        mended = {column: typed.loc[rows, column].astype(object) for column in places}
+        for column, faulty in places.items():
+            mended[column].loc[faulty] = 1.0
+        rows = rows[(infer_routes(typed.loc[rows].assign(**mended)) == "none").to_numpy()]
+    return [Finding(int(at), "", NO_ROUTE) for at in rows]
 
 
 def _misspelt(columns: pd.Index[Any]) -> list[Finding]:

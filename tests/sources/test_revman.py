@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipt_evidence.effects.compute import effect_sizes
+from ipt_evidence.errors import DirectionWarning
 from ipt_evidence.sources import revman_xml
 from ipt_evidence.sources.revman import scan_revman
 from ipt_evidence.sources.revman_csv import is_revman_header
 from ipt_evidence.sources.revman_direction import lower_is_better
+from ipt_evidence.studies.read import read_studies
 
 FIXTURES = Path(__file__).parent / "fixtures"
 # RevMan prints its odds ratios and SEs with 15 digits or more.
@@ -359,3 +361,12 @@ def test_impossible_counts_are_missing_with_a_reason(write):
 def test_headers_are_recognised():
     assert is_revman_header(text_of("CD0-data-rows.csv").split("\n")[0].split(","))
     assert not is_revman_header(["trial_id", "study", "mean_1"])
+
+
+def test_the_note_and_the_warning_count_the_same_rows_without_direction():
+    path = FIXTURES / "revman_review.rm5"
+    with pytest.warns(DirectionWarning, match="better in 2 row"):
+        frame = read_studies(path)
+    assert any(note.startswith("2 rows do not tell") for note in frame.attrs["source"]["notes"])
+    needed = effect_sizes(frame)["why_not"].str.startswith("direction not given")
+    assert needed.sum() == 2

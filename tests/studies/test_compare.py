@@ -250,3 +250,17 @@ def test_rows_add_up_and_directions_mirror(left, right, keys):
     assert there.trials_added == back.trials_dropped
     assert set(there.trials_added) == {r[0] for r in right} - {r[0] for r in left} or keys
     assert len(there.changed) == len(back.changed)
+
+
+def test_trials_that_are_in_both_but_are_described_differently_are_said_so():
+    old = pd.DataFrame({"trial_id": ["a", "b"], "comparison_id": ["a-1", "b-1"], "arm_1": "IPT (individual)"})
+    new = pd.DataFrame({"trial_id": ["b", "a", "c"], "comparison_id": ["x", "y", "z"], "arm_1": "ipt"})
+    (note,) = diff_studies(old, new).notes
+    assert note.startswith("2 trial(s) are in both tables, but none of their rows has one key or description")
+    assert "(b, a)" in note
+    assert f"note: {note}" in str(diff_studies(old, new))
+    new.loc[0, "comparison_id"] = "b-1"
+    (note,) = diff_studies(old, new).notes
+    assert note.startswith("1 trial(s) are in both tables")
+    assert "(a)" in note
+    assert diff_studies(old, old).notes == ()

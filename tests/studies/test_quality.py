@@ -320,3 +320,9 @@ def test_two_thousand_rows_take_a_moment():
     start = time.perf_counter()
     quality_flags(frame)
     assert time.perf_counter() - start < SECONDS_FOR_2000_ROWS
+
+
+def test_the_value_of_a_large_effect_is_that_of_its_cell() -> None:
+    flag = quality_flags(with_cells(mean_1=1.5, mean_2=16.0)).query("flag == 'large_effect'").iloc[0]
+    assert (flag["column"], flag["value"]) == ("mean_1", 1.5)
+    assert "g = " in flag["why"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import zipfile
 
 import pandas as pd
 import pytest
 
 from ipt_evidence.effects.compute import effect_sizes
 from ipt_evidence.errors import DirectionWarning, OptionError, ReadingWarning, SchemaError
+from ipt_evidence.sources.file_in_memory import FileInMemory
 from ipt_evidence.sources.registry import data_directory, load_dataset
 from ipt_evidence.studies.read import read_all_studies, read_studies
 
@@ -241,3 +243,135 @@ def test_a_metapsy_database_in_a_workbook(tmp_path):
     book.save(tmp_path / "depression.xlsx")
     frame = read_studies(tmp_path / "depression.xlsx")
     assert frame[["condition", "trial_id", "mean_1"]].to_numpy().tolist() == [["depression", "a2001", 11.5]]
+
+
+def problems_of(path, **options):
+    with pytest.raises(SchemaError) as caught:
+        read_studies(path, **options)
+    return caught.value.problems
+
+
+WITHOUT_KEYS = f"{HEADER}\n{GOOD}\n".replace("comparison_id,trial_id", "study").replace("r1,t1", "A 2001")
+
+
+def test_a_file_in_our_columns_without_keys_gets_them_as_every_other_file_does(tmp_path):
+    frame = read_studies(write(tmp_path, WITHOUT_KEYS))
+    assert frame[["comparison_id", "trial_id"]].to_numpy().tolist() == [["a2001-001", "a2001"]]
+    assert any("trial_id was made from study" in note for note in frame.attrs["source"]["notes"])
+    semicolons = read_studies(write(tmp_path, WITHOUT_KEYS.replace(",", ";")))
+    assert semicolons["comparison_id"].tolist() == ["a2001-001"]
+    numbered = read_studies(write(tmp_path, f"{HEADER}\n{GOOD}\n".replace("comparison_id,", "").replace("r1,", "")))
+    assert numbered["comparison_id"].tolist() == ["t1-001"]
+
+
+def test_keys_are_not_made_where_a_column_looks_like_one_or_none_can_be_made(tmp_path):
+    misspelt = write(tmp_path, WITHOUT_KEYS.replace("study", "study,Trial ID").replace("A 2001", "A 2001,7"))
+    assert "did you mean 'Trial ID'?" in str(problems_of(misspelt)[0])
+    similar = write(tmp_path, WITHOUT_KEYS.replace("study", "study,comparison").replace("A 2001", "A 2001,x"))
+    assert read_studies(similar)["trial_id"].tolist() == ["a2001"]
+    nameless = write(tmp_path, WITHOUT_KEYS.replace("study", "paper").replace("9.5", "-9.5"))
+    found = problems_of(nameless)
+    assert [problem.column for problem in found] == ["trial_id", "sd_1"]
+    assert "or a column study" in found[0].message
+    (empty,) = problems_of(write(tmp_path, WITHOUT_KEYS.replace("A 2001", " ")))
+    assert (empty.row, empty.column) == (2, "study")
+
+
+def test_a_row_with_an_unreadable_number_says_what_else_it_lacks(tmp_path):
+    comma = GOOD.replace("11.5", '"11,5"').replace("arm_means", "")
+    found = problems_of(write(tmp_path, f"{HEADER}\n{comma.replace(',34,', ',,')}\n{comma.replace('r1', 'r2')}\n"))
+    assert [(problem.row, problem.column) for problem in found] == [(2, "mean_1"), (2, ""), (3, "mean_1")]
+    assert "no complete set of numbers" in found[1].message
+
+
+ARM_FILE = """study,arm,role,instrument,mean,sd,n
+A 2001,IPT,treatment,BDI,14.2,8.1,31
+A 2001,waitlist,control,BDI,21.5,9.0,30
+B 2015,group IPT,treatment,PHQ-9,9.1,4.6,48
+"""
+
+
+def test_an_arm_without_partner_is_the_reason_that_is_given(tmp_path):
+    path = write(tmp_path, ARM_FILE)
+    (problem,) = problems_of(path, condition="depression", lower_is_better=1)
+    assert (problem.row, problem.column, problem.value) == (4, "arm", "group IPT")
+    for words in ("comparison arm of 'B 2015'", "same outcome, instrument and time", "Add the other arm"):
+        assert words in problem.message
+    kept = read_studies(path, condition="depression", lower_is_better=1, contrast="ipt_vs_control")
+    assert kept["statistics"].tolist() == ["arm_means", "none"]
+    complete = f"{ARM_FILE}B 2015,usual care,comparison,PHQ-9,9.1,4.6,48\n"
+    (problem,) = problems_of(write(tmp_path, complete), condition="depression", lower_is_better=1)
+    assert (problem.row, problem.column, problem.value) == (5, "role", "comparison")
+
+
+def test_a_comma_in_an_arm_hides_nothing_and_adds_nothing(tmp_path):
+    rows = ARM_FILE.replace("14.2", '"14,2"').replace("21.5,9.0,30", '"21,5",9.0,').rsplit("\n", 2)[0]
+    text = f'{rows}\nC,IPT,treatment,BDI,"1,5",2,30\nC,TAU,control,BDI,2,2,30\n'
+    found = problems_of(write(tmp_path, text), condition="depression", lower_is_better=1)
+    assert [(problem.row, problem.column) for problem in found] == [(2, "mean"), (3, "mean"), (4, "mean"), (2, "")]
+
+
+def test_constants_do_not_hide_that_a_file_has_arms(tmp_path):
+    constants = {"condition": "depression", "lower_is_better": 1, "contrast": "ipt_vs_control"}
+    frame = read_studies(write(tmp_path, ARM_FILE), mapping={"constants": constants})
+    assert frame.attrs["source"]["format"] == "arms"
+    composite = ARM_FILE.replace("mean,sd", "mean_sd").replace(".2,8", ".2 (8").replace(".5,9", ".5 (9")
+    composite = composite.replace("9.1,4.6", "9.1 (4.6)").replace("8.1,", "8.1),").replace("9.0,", "9.0),")
+    frame = read_studies(write(tmp_path, composite), mapping={"constants": constants})
+    assert frame["sd_1"].tolist() == [8.1, 4.6]
+    wide = read_studies(write(tmp_path, TEXTS["comparisons"]), mapping={"constants": {"phase": "acute"}})
+    assert wide.attrs["source"]["format"] == "comparisons"
+
+
+def test_all_faults_of_a_mapping_come_with_those_of_the_file(tmp_path):
+    text = f"{HEADER}\n{GOOD}\n{GOOD.replace('9.5', '-9.5').replace('r1', 'r2')}\n".replace("mean_1", "Mean A")
+    text = text.replace("condition,contrast,", "").replace("depression,ipt_vs_control,", "")
+    constants = {"condition": "depresion", "contrst": "ipt_vs_control"}
+    mapping = {"columns": {"Mean B": "mean_1"}, "constants": constants}
+    found = problems_of(write(tmp_path, text.replace("arm_means", "")), mapping=mapping)
+    assert [(problem.file, problem.row, problem.column) for problem in found] == [
+        ("mapping", None, "constants: contrst"),
+        ("mapping", None, "constants: condition"),
+        ("trials.csv", None, "Mean B"),
+        ("trials.csv", 3, "sd_1"),
+    ]
+
+
+def test_a_contrast_is_said_as_a_condition_is(tmp_path):
+    text = "study,yi,vi,measure\nA 2001,0.5,0.04,SMD\n"
+    said = {"contrast": "ipt_vs_psychotherapy", "positive_is_better": True}
+    assert read_studies(write(tmp_path, text), **said)["contrast"].tolist() == ["ipt_vs_psychotherapy"]
+    own = f"{HEADER}\n{GOOD}\n{GOOD.replace('ipt_vs_control', 'other').replace('r1', 'r2')}\n"
+    own += GOOD.replace("ipt_vs_control", "").replace("r1", "r3")
+    frame = read_studies(write(tmp_path, own), contrast="ipt_vs_psychotherapy")
+    assert frame["contrast"].tolist() == ["ipt_vs_control", "other", "ipt_vs_psychotherapy"]
+    metapsy = f"{TEXTS['metapsy']}B 2002,3-arm,xyz,BDI,11.5,9.5,34,19.1,9.9,37\n"
+    frame = read_studies(write(tmp_path, metapsy), contrast="psychotherapy_vs_psychotherapy")
+    assert frame["contrast"].tolist() == ["ipt_vs_control", "psychotherapy_vs_psychotherapy"]
+    with pytest.raises(OptionError, match=r"contrast must be one of 'ipt_vs_control', .* received 'ipt'"):
+        read_studies(write(tmp_path, own), contrast="ipt")
+
+
+def test_the_archive_of_a_review_is_read_and_any_other_is_explained(tmp_path):
+    def archive(name, **files):
+        with zipfile.ZipFile(tmp_path / name, "w") as held:
+            for file, content in files.items():
+                held.writestr(file.replace("_SLASH_", "/").replace("_DOT_", "."), content)
+        return tmp_path / name
+
+    rows = {"analysis_SLASH_CD1-data-rows_DOT_csv": TEXTS["revman"], "__MACOSX_SLASH_x_DOT_rm5": "x"}
+    frame = read_studies(archive("package.zip", **rows), lower_is_better=0)
+    assert (frame.attrs["source"]["format"], frame["events_1"].tolist()) == ("revman", [12.0])
+    settings = "Analysis group,Analysis number,Experimental group label\n1,1,IPT\n"
+    beside = {"analysis_SLASH_CD1-overall-estimates-and-settings_DOT_csv": settings}
+    assert read_studies(archive("both.zip", **rows, **beside), lower_is_better=0)["arm_1"].tolist() == ["IPT"]
+    (problem,) = problems_of(archive("two.zip", **rows, y_DOT_rm5="<a/>"))
+    assert "holds 2 reviews (analysis/CD1-data-rows.csv, y.rm5)" in problem.message
+    (problem,) = problems_of(archive("none.zip", t_DOT_csv="a,b"))
+    assert "holds no datapackage.json, but t.csv; expected" in problem.message
+    nested = archive("nested.zip", z_DOT_rm5=(tmp_path / "package.zip").read_bytes())
+    assert "within another" in problems_of(nested)[0].message
+    (tmp_path / "torn.zip").write_bytes((tmp_path / "package.zip").read_bytes()[:-30])
+    assert "cannot be opened" in problems_of(tmp_path / "torn.zip", format="revman")[0].message
+    upload = FileInMemory("package.zip", (tmp_path / "package.zip").read_bytes())
+    assert read_studies(upload, lower_is_better=0)["events_1"].tolist() == [12.0]
