@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, get_args
 
 from ipt_evidence.errors import OptionError
 
@@ -15,6 +18,7 @@ I2Method = Literal["tau2", "q"]
 Dependence = Literal["aggregate", "independent", "three_level", "che"]
 Aggregation = Literal["weighted", "mean"]
 Preset = Literal["cochrane", "metafor", "meta", "metapsy", "cma"]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def choose(name: str, value: object, choices: Any) -> Any:
@@ -42,10 +46,63 @@ def choose(name: str, value: object, choices: Any) -> Any:
     allowed = get_args(choices)
     if isinstance(value, str) and value in allowed:
         return value
-    hint = next((c for c in allowed if str(c).lower() == str(value).lower()), None)
+    hint = did_you_mean(value, allowed)
     listed = ", ".join(repr(c) for c in allowed)
-    meant = f" Did you mean {hint!r}?" if hint is not None else ""
-    raise OptionError(f"{name} must be one of {listed}; received {value!r}.{meant}")
+    raise OptionError(f"{name} must be one of {listed}; received {value!r}.{hint}")
+
+
+def did_you_mean(value: object, allowed: Iterable[Any]) -> str:
+    """Return a question that names the choice a value is a slip of, with a blank before it; empty when there is none.
+
+    Examples
+    --------
+    >>> did_you_mean("reml", ["DL", "REML"]), did_you_mean("overal", ["overall", "che"]), did_you_mean("x", ["che"])
+    (" Did you mean 'REML'?", " Did you mean 'overall'?", '')
+    """
+    folded = {str(choice).lower(): choice for choice in allowed}
+    near = difflib.get_close_matches(str(value).lower(), folded, n=1, cutoff=0.7)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def names_options(options: Any, *, defaults: object = None) -> Callable[[Function], Function]:
+    """Write the names of ``**options`` into the signature that help, notebooks and completion show.
+
+    Parameters
+    ----------
+    options : TypedDict
+        What the decorated function takes as ``**options: Unpack[...]``; type checkers read that, people this.
+    defaults : object, optional
+        Something with the defaults as attributes; what it does not have is ``None``.
+
+    Examples
+    --------
+    >>> from typing import TypedDict, Unpack
+    >>> class Size(TypedDict, total=False):
+    ...     width: float
+    ...     height: float
+    >>> @names_options(Size)
+    ... def draw(shape, **options: Unpack[Size]): ...
+    >>> import inspect
+    >>> str(inspect.signature(draw))
+    "(shape, *, width: 'float' = None, height: 'float' = None)"
+    """
+
+    def name_them(function: Function) -> Function:
+        plain = inspect.signature(function)
+        kept = [p for p in plain.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=getattr(defaults, name, None),
+                annotation=getattr(hint, "__forward_arg__", hint),
+            )
+            for name, hint in options.__annotations__.items()
+        ]
+        function.__signature__ = plain.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
+        return function
+
+    return name_them
 
 
 def check_level(level: float) -> float:

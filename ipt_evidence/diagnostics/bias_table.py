@@ -15,6 +15,7 @@ from ipt_evidence.diagnostics.inputs import trials_of
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import ConvergenceError, EvidenceWarning, NotEstimableError, OptionError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ Favoured = Literal["greater", "less"]
 SIGNIFICANT = 0.1
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class BiasTable:
     """Adjusted effects and tests of one set of trials.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "tau2", "rho", "probability", "n_unpublished", "p_residual")
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class CopasModel:
     """A pooled effect corrected for selection by size and result, and the path on which it lies.

@@ -14,6 +14,7 @@ from ipt_evidence.diagnostics.inputs import Array, trials_of
 from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ ExcessTest = Literal["exact", "chi2", "binomial"]
 SUSPICIOUS = 0.1
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class ExcessSignificance:
     """Significant results observed and expected.

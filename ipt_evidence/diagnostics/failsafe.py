@@ -13,6 +13,7 @@ from ipt_evidence.diagnostics.inputs import Trials, trials_of
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ CAP = 1 << 17
 """Most trials that the general method adds."""
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class FailsafeN:
     """A fail-safe number.

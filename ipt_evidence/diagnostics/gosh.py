@@ -24,6 +24,7 @@ from ipt_evidence.pooling.batch_sums import chunks, fit_sums, in_turn, use_compi
 from ipt_evidence.pooling.intervals import heterogeneity
 from ipt_evidence.pooling.moments import Moments
 from ipt_evidence.pooling.result import PooledFit, PoolMethod
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     from ipt_evidence.diagnostics.gosh_clusters import ClusterMethod, GoshClusters
@@ -37,6 +38,7 @@ SUMMED_AT_ONCE = 100_000
 BITS_OF_AN_INTEGER = 62
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Gosh:
     """The pooled effect of many subsets of the trials.

@@ -19,6 +19,7 @@ import pandas as pd
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import MissingExtraError, NotEstimableError, OptionError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     from ipt_evidence.diagnostics.gosh import Gosh
@@ -30,6 +31,7 @@ NOTABLE = 0.2
 LEAST_SUBSETS = 10
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class GoshClusters:
     """Groups of subsets and the trials behind them.

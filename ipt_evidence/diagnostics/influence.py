@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import chdtr
 
 from ipt_evidence.diagnostics.influence_table import InfluenceTable
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
@@ -27,6 +26,8 @@ from ipt_evidence.pooling.result import PooledFit
 SCALED = ("hksj", "hksj-adhoc")
 LISTED = 5
 NO_WIDTH = 1e-9
+COOK_MEDIAN = 0.4549364231195724
+"""Median of the chi-square distribution with one degree of freedom, the cut-off of Cook's distance."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +65,7 @@ def influence(fit: PooledFit | pd.DataFrame) -> InfluenceTable:
     InfluenceTable
         A DataFrame with one row per trial, in the order of ``fit.studies``: `study rstudent dffits cooks_distance
         cov_ratio tau2_deleted q_deleted hat weight dfbetas is_influential`; `weight` in percent. It also has
-        ``interpretation``, ``notes`` and ``tidy()``.
+        ``interpretation``, ``notes``, ``cutoffs`` (by column) and ``tidy()``.
 
     Raises
     ------
@@ -129,6 +130,7 @@ def influence(fit: PooledFit | pd.DataFrame) -> InfluenceTable:
         method=trials.fit.method.describe(),
         interpretation=_read_influence(trials, flagged, deleted),
         notes=_no_width(trials),
+        cutoffs=cutoffs_of(trials.k),
     )
 
 
@@ -290,14 +292,26 @@ def _with_width(error: Array, wald: Array) -> Array:
     return np.where(error > NO_WIDTH * wald, error, np.nan)
 
 
+def cutoffs_of(k: int) -> dict[str, float]:
+    """Return the value of each column of :func:`influence` beyond which a trial of `k` stands out.
+
+    Examples
+    --------
+    >>> {name: round(value, 3) for name, value in cutoffs_of(10).items()}
+    {'dffits': 1.0, 'cooks_distance': 0.455, 'hat': 0.3, 'weight': 30.0, 'dfbetas': 1.0}
+    """
+    dffits = 3 * math.sqrt(1 / (k - 1))
+    return {"dffits": dffits, "cooks_distance": COOK_MEDIAN, "hat": 3 / k, "weight": 300 / k, "dfbetas": 1.0}
+
+
 def is_influential(d: Deletions, hat: Array) -> npt.NDArray[np.bool_]:
     """Return which trials pass any of the four cut-offs of :func:`influence`."""
-    k = hat.size
+    cut = cutoffs_of(hat.size)
     flagged: npt.NDArray[np.bool_] = (
-        (np.abs(d.dffits) > 3 * math.sqrt(1 / (k - 1)))
-        | (chdtr(1, d.cooks_distance) > 0.5)
-        | (hat > 3 / k)
-        | (np.abs(d.dfbetas) > 1)
+        (np.abs(d.dffits) > cut["dffits"])
+        | (d.cooks_distance > cut["cooks_distance"])
+        | (hat > cut["hat"])
+        | (np.abs(d.dfbetas) > cut["dfbetas"])
     )
     return flagged
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,10 +27,13 @@ class InfluenceTable(pd.DataFrame):
         interpretation: str,
         notes: Sequence[str] = (),
         fit: PooledFit | None = None,
+        cutoffs: Mapping[str, float] | None = None,
     ) -> InfluenceTable:
         """Return the table made of columns, with its texts and, for figures, the numbers of the fit behind it."""
         table = cls(columns)
         table.attrs = {"caption": caption, "method": method, "interpretation": interpretation, "notes": tuple(notes)}
+        if cutoffs is not None:
+            table.attrs["cutoffs"] = dict(cutoffs)
         if fit is not None:
             table.attrs |= {"measure": fit.measure, "level": fit.method.level, "estimate": fit.estimate}
             table.attrs |= {"ci_low": fit.ci_low, "ci_high": fit.ci_high}
@@ -54,6 +57,11 @@ class InfluenceTable(pd.DataFrame):
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before quoting the numbers."""
         return tuple(self.attrs["notes"])
+
+    @property
+    def cutoffs(self) -> dict[str, float]:
+        """Columns and the absolute values beyond which a trial stands out; empty for a table without such rules."""
+        return dict(self.attrs.get("cutoffs", {}))
 
     def tidy(self) -> pd.DataFrame:
         """Return the rows as a plain DataFrame."""

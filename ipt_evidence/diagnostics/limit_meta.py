@@ -14,6 +14,7 @@ from ipt_evidence.diagnostics.line import fit_line
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.options import check_level
 from ipt_evidence.pooling.intervals import two_sided_p
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.result import PooledFit
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitMeta:
     """The mean of a limit meta-analysis.

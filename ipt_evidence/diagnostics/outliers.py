@@ -17,6 +17,7 @@ from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NotEstimableError, OptionError
 from ipt_evidence.options import choose
 from ipt_evidence.pooling.result import PooledFit
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ RSTUDENT_THRESHOLD = 1.96
 COMPARED = ("k", "estimate", "std_error", "ci_low", "ci_high", "p_value", "tau2", "i2", "pi_low", "pi_high")
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Outliers:
     """Trials that lie apart, and the pooled effect with and without them.

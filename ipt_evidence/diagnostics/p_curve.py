@@ -14,6 +14,7 @@ from ipt_evidence.diagnostics.inputs import Array, trials_of
 from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ FEW = 3
 """Fewest significant results for a p-curve that says anything."""
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class PCurve:
     """Tests of the distribution of significant p-values.

@@ -16,6 +16,7 @@ from ipt_evidence.diagnostics.inputs import Array, trials_of
 from ipt_evidence.diagnostics.showing import html_table, p_text
 from ipt_evidence.errors import ConvergenceError, NotEstimableError, OptionError
 from ipt_evidence.options import check_level, choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ ZOOMS = 8
 DOUBLINGS = 24
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class PUniformStar:
     """Estimates of p-uniform* by maximum likelihood.

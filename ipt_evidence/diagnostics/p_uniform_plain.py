@@ -14,6 +14,7 @@ from ipt_evidence.diagnostics.inputs import Array, trials_of
 from ipt_evidence.diagnostics.showing import html_table, p_text
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.options import check_level, choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ FARTHEST = 40.0
 """Search range below and above the effects, in standard errors."""
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class PUniform:
     """The effect of p-uniform.

@@ -16,6 +16,7 @@ from ipt_evidence.diagnostics.small_study import UNKNOWN_SIZE, arm_sizes
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import check_level, choose
 from ipt_evidence.pooling.intervals import two_sided_p
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ StandardError = Literal["reported", "pustejovsky-rodgers"]
 Direction = Literal["greater", "less"]
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class PetPeese:
     """Effects adjusted for small-study effects by regression.
@@ -46,6 +48,8 @@ class PetPeese:
     k : int
     measure : str
     level : float
+    standard_error : {"reported", "pustejovsky-rodgers"}
+        What the lines stand over.
     notes : tuple of str
     """
 
@@ -63,6 +67,7 @@ class PetPeese:
     k: int
     measure: str
     level: float
+    standard_error: StandardError = "reported"
     notes: tuple[str, ...] = ()
 
     @property
@@ -190,5 +195,6 @@ def pet_peese(
         k=trials.k,
         measure=trials.fit.measure,
         level=level,
+        standard_error=standard_error,
         notes=(*left_out, *warned),
     )

@@ -13,6 +13,7 @@ from ipt_evidence.diagnostics.excess_significance import power_of
 from ipt_evidence.diagnostics.inputs import trials_of
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import NotEstimableError, OptionError
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ ENOUGH = 0.8
 OWN = "The power is for the estimate itself and says no more than its p-value; give the smallest effect that matters."
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Power:
     """Power of a meta-analysis and of its trials to find an effect.

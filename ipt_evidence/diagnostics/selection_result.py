@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ipt_evidence.diagnostics.showing import html_table, p_equals, p_text
 from ipt_evidence.diagnostics.weight_functions import Alternative, Array, SelectionShape, relative_weight
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "statistic", "estimate_
 TESTS = ("lrt", "lrt_df", "p_value", "log_likelihood", "null_log_likelihood", "unadjusted", "converged", "k")
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class SelectionModel:
     """A pooled effect corrected for selective publication, if trials were selected as the model says.
@@ -191,6 +193,7 @@ class SelectionModel:
         return shown + html_table(self.tidy()[[]], "", (self.interpretation, *self.notes)).split("</table>")[-1]
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightSensitivity:
     """Corrected effects under weights that were fixed beforehand.

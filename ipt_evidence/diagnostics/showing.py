@@ -31,14 +31,14 @@ def html_table(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> 
     Parameters
     ----------
     table : pandas.DataFrame
-        What to show; numbers get three decimals, columns that begin with ``p_value`` are printed as p-values.
+        What to show; numbers get three decimals, columns that begin with ``p_`` are printed as p-values.
     caption : str
         What the table shows and how it was made.
     notes : sequence of str
         What to mind.
     """
     shown = table.copy()
-    for name in [column for column in shown.columns if str(column).startswith("p_value")]:
+    for name in [column for column in shown.columns if str(column).startswith("p_")]:
         shown[name] = [p_text(float(p)) for p in shown[name]]
     body = shown.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)
     body = body.replace("<thead>", f"<caption>{html.escape(caption)}</caption>\n  <thead>", 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ipt_evidence.diagnostics.line import Line
 from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.pooling.intervals import two_sided_p
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,7 @@ SUSPICIOUS = 0.1
 """Customary level of these tests, whose power is low."""
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class SmallStudyTest:
     """A test whether small trials have other results than large ones.
@@ -90,7 +92,11 @@ class SmallStudyTest:
 
     def _repr_html_(self) -> str:
         caption = f"{self.test} ({self.model}; predictor: {self.predictor})"
-        return html_table(self.tidy().drop(columns=["test", "notes"]), caption, (self.interpretation, *self.notes))
+        return html_table(
+            self.tidy().drop(columns=["test", "model", "predictor", "notes"]),
+            caption,
+            (self.interpretation, *self.notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ipt_evidence.diagnostics.line import fit_line
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import ConvergenceError, NarrowIntervalWarning, NotEstimableError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ Side = Literal["left", "right"]
 MAX_ROUNDS = 100
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class TrimAndFill:
     """A pooled effect with the trials that trim and fill takes to be missing.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ REST = (
 )
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class WorstCase:
     """The pooled effect of the trials that publication did not favour, and how much selection would explain the result.

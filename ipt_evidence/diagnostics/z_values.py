@@ -14,6 +14,7 @@ from ipt_evidence.diagnostics.inputs import Array, trials_of
 from ipt_evidence.diagnostics.showing import html_table, p_equals
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.options import check_level
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,7 @@ ROUNDS = 2000
 STOP = 1e-7
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class ZCurve:
     """Power of the trials, estimated from their significant z-values.
@@ -86,6 +88,7 @@ class ZCurve:
         return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class CaliperTest:
     """Counts of results just above and just below significance.

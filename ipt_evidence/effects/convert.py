@@ -16,6 +16,7 @@ from ipt_evidence.effects.choices import NntMethod, OddsRatioMethod, Scale
 from ipt_evidence.effects.estimates import FloatArray, as_floats
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
+from ipt_evidence.sources.showing import readable, table_html
 
 Number: TypeAlias = float | FloatArray
 DEFAULT_CONTROL_EVENT_RATE = 0.2
@@ -23,6 +24,7 @@ DEFAULT_AUC_DECIMALS = 3
 UP = {"z": "r", "r": "SMD", "SMD": "logOR", "logRR": "logOR", "RD": "logOR"}
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Converted:
     """A value on another scale; ``value, std_error = convert(...)`` also works.
@@ -45,6 +47,12 @@ class Converted:
         """Yield the value and its standard error."""
         yield self.value
         yield self.std_error
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        table = pd.DataFrame({"value": np.atleast_1d(self.value), "std_error": np.atleast_1d(self.std_error)})
+        return table_html(table, self.route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,11 @@ def convert(
         Group sizes for steps between SMD and r; ``None`` means groups of equal size.
     method : {"logistic", "cox-snell"}
         Between SMD and log odds ratio: pi / sqrt(3) or 1.65.
+
+    Returns
+    -------
+    Converted
+        Value and standard error on the scale `to`.
 
     Raises
     ------

@@ -13,6 +13,8 @@ from ipt_evidence.options import Aggregation, choose
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.posterior import TauPosterior, bayes_factor_mu, bayes_factor_tau
 from ipt_evidence.pooling.priors import MuPrior, TauPrior
+from ipt_evidence.pooling.result_text import n_equals
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +101,7 @@ class PosteriorSummary:
         return replace(self, mean=mean, sd=sd)
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class BayesFit:
     """Posterior of a Bayesian random-effects meta-analysis.
@@ -214,9 +217,8 @@ class BayesFit:
     def summary(self) -> str:
         """Return the fit as text: the numbers, how they were made, what to mind."""
         pct = f"{100 * self.method.level:g}%"
-        people = "unknown" if self.n_participants is None else str(self.n_participants)
         lines = [
-            f"Bayesian pooled effect: {self.measure}, k = {self.k}, n = {people}",
+            f"Bayesian pooled effect: {self.measure}, k = {self.k}, {n_equals(self)}",
             f"  posterior median     {self.estimate:.4f} (SD {self.std_error:.4f}, P(> 0) = {self.p_positive:.4g})",
             f"  {pct} interval         {self.ci_low:.4f} to {self.ci_high:.4f}",
             f"  {pct} prediction       {self.pi_low:.4f} to {self.pi_high:.4f}",

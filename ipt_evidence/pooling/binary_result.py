@@ -7,6 +7,9 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from ipt_evidence.pooling.result_text import n_equals
+from ipt_evidence.sources.showing import readable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -108,6 +111,7 @@ class BinaryMethod:
         return f"{MEASURE_NAMES[self.measure]}, {made}, Wald (normal) {100 * self.level:g}% interval, {self.favours}"
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryFit:
     """A pooled effect of events.
@@ -202,10 +206,9 @@ class BinaryFit:
     def summary(self) -> str:
         """Return the fit as text: the numbers, how they were made, what to mind."""
         pct = f"{100 * self.method.level:g}%"
-        people = "unknown" if self.n_participants is None else str(self.n_participants)
         group = f" ({self.group})" if self.group else ""
         lines = [
-            f"Pooled {MEASURE_NAMES[self.measure]}{group}: k = {self.k}, n = {people}",
+            f"Pooled {MEASURE_NAMES[self.measure]}{group}: k = {self.k}, {n_equals(self)}",
             f"  estimate             {self.estimate:.4f} (SE {self.std_error:.4f}, p = {self.p_value:.4g})",
             f"  {pct} interval         {self.ci_low:.4f} to {self.ci_high:.4f}",
         ]

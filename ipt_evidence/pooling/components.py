@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ipt_evidence.errors import ConvergenceError, NotEstimableError
 from ipt_evidence.pooling.blocks import BlockModel, Derivatives, derivatives, log_likelihood_grid
 from ipt_evidence.pooling.kernel import Array
+from ipt_evidence.sources.showing import readable, table_html
 
 Component = Literal["between", "within"]
 POSITION: dict[Component, int] = {"between": 0, "within": 1}
@@ -205,6 +206,7 @@ def _optimum(theta: Array, at: Derivatives) -> Optimum:
     return Optimum(theta, at.log_likelihood, at.gradient, at.expected)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class ProfileInterval:
     """Profile likelihood interval of one variance component.
@@ -225,6 +227,13 @@ class ProfileInterval:
     ci_low: float
     ci_high: float
     level: float
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        names = ("estimate", "ci_low", "ci_high")
+        caption = f"Variance {self.component} trials, {100 * self.level:g}% profile likelihood interval"
+        return table_html(pd.DataFrame([{name: getattr(self, name) for name in names}]), caption)
 
 
 def profile_interval(

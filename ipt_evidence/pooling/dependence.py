@@ -35,6 +35,7 @@ from ipt_evidence.pooling.multilevel_result import (
 from ipt_evidence.pooling.notes import one_measure
 from ipt_evidence.pooling.sampling_covariance import SamplingCovariance
 from ipt_evidence.pooling.settings import SOFTWARE
+from ipt_evidence.pooling.studies_table import COPIES_ON_WRITE
 from ipt_evidence.pooling.units import read_effects
 
 Vcov: TypeAlias = SamplingCovariance | Sequence[Array] | Array
@@ -320,6 +321,7 @@ def _fit(data: _Data, method: MultilevelMethod, blocks: list[Array] | None) -> M
         model=model,
         optimum=e.optimum,
         free=e.free,
+        effects=data.effects.copy(deep=not COPIES_ON_WRITE),
     )
 
 

@@ -42,6 +42,7 @@ from ipt_evidence.pooling.units import (
     participants,
     read_effects,
     trial_codes,
+    without_attrs,
 )
 
 Codes = npt.NDArray[np.intp]
@@ -163,25 +164,26 @@ def fit_table(
         Whether the caller chose what happens to several effects of one trial; if not, combining different comparisons
         of a trial is warned of.
     """
-    y, v, why_not = read_effects(effects)
+    plain = without_attrs(effects)
+    y, v, why_not = read_effects(plain)
     used = ~np.isnan(y)
-    measure = one_measure(effects, y)
-    trial = unit = trial_codes(effects, used)
+    measure = one_measure(plain, y)
+    trial = unit = trial_codes(plain, used)
     if not used.any() and not empty:
-        raise NotEstimableError(nothing_to_pool(effects, why_not))
+        raise NotEstimableError(nothing_to_pool(plain, why_not))
     if method.dependence in ("three_level", "che") and used.any():
         numbers, units, notes = _keep_all_effects(y, v, why_not, trial, method, tau2)
     else:
         if not (chosen and method.dependence == "aggregate"):
-            unit = comparison_codes(effects, trial)
+            unit = comparison_codes(plain, trial)
         units = _one_effect_each(y, v, why_not, unit, method)
         numbers, notes = compute(units.y, units.v, method, tau2), ()
     if method.dependence == "independent":
-        warn_repeated(effects, unit, units)
+        warn_repeated(plain, unit, units)
     elif method.dependence == "aggregate" and not chosen:
-        warn_several_comparisons(effects, unit, units)
-    warn_mixed(effects, units)
-    people = participants(effects, units, trial)
+        warn_several_comparisons(plain, unit, units)
+    warn_mixed(plain, units)
+    people = participants(plain, units, trial)
     notes = (*notes, *reading_notes(numbers, method, units, people, apart=unit is not trial))
     source = StudiesSource.of(effects, units, method.level, numbers.weights, numbers.weights_common)
     return _assemble(numbers, method, source, people.n, notes, measure, group)

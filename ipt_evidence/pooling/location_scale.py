@@ -27,8 +27,9 @@ from ipt_evidence.pooling.regression_kernel import (
     project,
 )
 from ipt_evidence.pooling.regression_result import OmnibusTest
-from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.result import PoolMethod, p_text
 from ipt_evidence.pooling.settings import PoolOptions
+from ipt_evidence.sources.showing import readable, table_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ LEAST_INFORMATION = 1e-6
 SAME_HEIGHT = 1e-6
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class LocationScale:
     """A location-scale model: ``theta_i = x_i beta + u_i`` with ``Var(u_i) = exp(z_i alpha)``.
@@ -112,6 +114,14 @@ class LocationScale:
             lines.append(f"Moderators of tau2: {self.scale_omnibus.describe()}; {ratio}")
         lines.extend(f"Note: {note}" for note in self.notes)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        table = self.tidy().assign(p_value=[p_text(p) for p in self.tidy()["p_value"]])
+        caption = f"Location-scale model {self.formula}, tau2 {self.scale_formula}: {self.measure}, k = {self.k}"
+        tests = [f"Moderators of the mean: {self.omnibus.describe()}."] if self.omnibus is not None else []
+        if self.scale_omnibus is not None:
+            tests.append(f"Moderators of tau2: {self.scale_omnibus.describe()}.")
+        return table_html(table, caption, (*tests, *self.notes))
 
 
 def location_scale(

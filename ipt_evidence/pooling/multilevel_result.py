@@ -13,6 +13,7 @@ from ipt_evidence.options import choose
 from ipt_evidence.pooling.blocks import BlockModel
 from ipt_evidence.pooling.components import Component, Mask, Optimum, ProfileInterval, profile_interval
 from ipt_evidence.pooling.kernel import Array
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ class MultilevelMethod:
         )
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class MultilevelFit:
     """A three-level (or correlated and hierarchical) model of effects nested in trials.
@@ -109,6 +111,8 @@ class MultilevelFit:
         moderators), `fitted, included, why_not`; index of the table.
     notes : tuple of str
         What a reader should know before quoting the numbers.
+    effects : pandas.DataFrame
+        The table as it was when the model was fitted.
     """
 
     coefficients: pd.DataFrame
@@ -140,6 +144,7 @@ class MultilevelFit:
     model: BlockModel = field(repr=False)
     optimum: Optimum = field(repr=False)
     free: Mask = field(repr=False)
+    effects: pd.DataFrame = field(repr=False)
 
     def _single(self, column: str) -> float:
         if len(self.coefficients) != 1:
@@ -258,6 +263,7 @@ def _heterogeneity_text(fit: MultilevelFit) -> tuple[str]:
     )
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class RhoSensitivity(Mapping[float, MultilevelFit]):
     """The same model at several working correlations: a mapping from rho to :class:`MultilevelFit`."""
@@ -297,7 +303,7 @@ class RhoSensitivity(Mapping[float, MultilevelFit]):
 
     def summary(self) -> str:
         """Return the table of :meth:`tidy` as text, with the method of the first fit."""
-        table = self.tidy().to_string(index=False, float_format="{:.4f}".format)
+        table = self.tidy().to_string(index=False, float_format="{:.4f}".format, line_width=110)
         return f"{table}\n{_without_rho(self)}"
 
     def _repr_html_(self) -> str:

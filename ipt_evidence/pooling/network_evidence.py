@@ -73,6 +73,21 @@ class Inconsistency:
     q_between_random: float
     p_between_random: float
 
+    @property
+    def statistic(self) -> float:
+        """Q of the test of inconsistency to read: the one that allows for heterogeneity where it can be estimated."""
+        return self.q_between if np.isnan(self.p_between_random) else self.q_between_random
+
+    @property
+    def df(self) -> int:
+        """Its degrees of freedom."""
+        return self.df_between
+
+    @property
+    def p_value(self) -> float:
+        """Its p-value."""
+        return self.p_between if np.isnan(self.p_between_random) else self.p_between_random
+
 
 class Direct(NamedTuple):
     """Inverse-variance mean of the trials that compare two treatments, at the network's tau2."""

@@ -16,6 +16,7 @@ from ipt_evidence.studies.arms_keys import words_key
 
 AGREES = 0.5
 """How far a row may miss what the others of its trial imply, in its standard error: other SDs, other people missing."""
+OUTCOME_KEY = "_outcome"
 SIZES = (("n_1", "total_1"), ("n_2", "total_2"))
 Step = tuple[int, float]
 
@@ -60,7 +61,7 @@ class Joined:
 
 
 def join_trial(trial: pd.DataFrame, rho: float) -> Joined:
-    """Return the joint estimate of the rows of one trial (with ``node_*`` and ``key_*`` of both sides).
+    """Return the joint estimate of the rows of one trial (with ``node_*``, ``key_*`` and their outcomes).
 
     Raises
     ------
@@ -106,7 +107,7 @@ def _without_consequences(trial: pd.DataFrame, name: str) -> list[int]:
     Rows enter from the most precise one on; one that closes a loop of arms follows from those before it. Several rows
     of the same two arms and outcome are all kept.
     """
-    outcome = _outcomes(trial)
+    outcome = trial[OUTCOME_KEY].tolist()
     y, v = trial["effect"].to_numpy(dtype=float), trial["variance"].to_numpy(dtype=float)
     sides = list(zip(trial["key_1"], trial["key_2"], strict=True))
     order = sorted(range(len(trial)), key=lambda k: (v[k], sides[k], outcome[k]))
@@ -131,14 +132,14 @@ def _without_consequences(trial: pd.DataFrame, name: str) -> list[int]:
     return sorted(kept)
 
 
-def _outcomes(trial: pd.DataFrame) -> list[tuple[str, ...]]:
+def outcome_keys(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return what a row measured, as :func:`sampling_covariance` tells outcomes apart."""
     columns = [
-        words_key(trial[name]).tolist() if name in OUTCOME_WORDS else trial[name].astype(str).tolist()
+        words_key(rows[name]).tolist() if name in OUTCOME_WORDS else rows[name].astype(str).tolist()
         for name in OUTCOME_COLUMNS
-        if name in trial.columns
+        if name in rows.columns
     ]
-    return list(zip(*columns, strict=True)) if columns else [()] * len(trial)
+    return list(zip(*columns, strict=True)) if columns else [()] * len(rows)
 
 
 def _way(ends: tuple[str, str], sides: Sequence[tuple[str, str]], y: Sequence[float]) -> float | None:
@@ -173,7 +174,7 @@ def _covariance(rows: pd.DataFrame, name: str, rho: float) -> tuple[Array, str]:
 def _half_shared(rows: pd.DataFrame, rho: float) -> Array:
     """Return the covariance when each arm of a row brings half of its variance."""
     s = np.sqrt(rows["variance"].to_numpy(dtype=float))
-    outcome = _outcomes(rows)
+    outcome = rows[OUTCOME_KEY].tolist()
     sides = list(zip(rows["key_1"], rows["key_2"], strict=True))
     correlation = np.eye(len(rows))
     for i in range(len(rows)):

@@ -39,9 +39,9 @@ def _model_notes(fit: NetworkFit) -> Iterator[str]:
         yield "One between-study variance (tau2) is assumed for all comparisons."
     if test.df_between == 0:
         yield "No loop of independent trials: direct and indirect evidence never meet, so consistency cannot be tested."
-    elif test.df_between and _p_between(fit) < SUSPICIOUS:
+    elif test.df_between and test.p_value < SUSPICIOUS:
         yield (
-            f"Designs disagree more than chance explains (p = {_p_between(fit):.3g}): see designs() and split() before "
+            f"Designs disagree more than chance explains (p = {test.p_value:.3g}): see designs() and split() before "
             "using indirect evidence."
         )
 
@@ -67,12 +67,6 @@ def _data_notes(fit: NetworkFit, effects: pd.DataFrame) -> Iterator[str]:
         yield from dict.fromkeys(text for text in given if text)
 
 
-def _p_between(fit: NetworkFit) -> float:
-    """Return the p-value of the interaction that allows for heterogeneity where it is known."""
-    test = fit.inconsistency
-    return test.p_between if np.isnan(test.p_between_random) else test.p_between_random
-
-
 def interpretation(fit: NetworkFit) -> str:
     """Return the result in sentences."""
     people = "" if fit.n_participants is None else f" of {fit.n_participants} participants"
@@ -90,9 +84,10 @@ def interpretation(fit: NetworkFit) -> str:
         parts.append(f"No treatment differs from {fit.reference} with its {pct} interval clear of zero.")
     if fit.q_df:
         parts.append(f"tau2 = {fit.tau2:.3f}, I2 = {fit.i2:.0f}%.")
-    if fit.inconsistency.df_between:
-        verdict = "disagree" if _p_between(fit) < SUSPICIOUS else "show no clear disagreement"
-        parts.append(f"Direct and indirect evidence {verdict} (design by treatment, p = {_p_between(fit):.3g}).")
+    test = fit.inconsistency
+    if test.df_between:
+        verdict = "disagree" if test.p_value < SUSPICIOUS else "show no clear disagreement"
+        parts.append(f"Direct and indirect evidence {verdict} (design by treatment, p = {test.p_value:.3g}).")
     best, good = ranks.iloc[0], "large" if fit.method.small_values == "undesirable" else "small"
     parts.append(
         f"Highest P-score ({good} values taken as good): {best['treatment']} ({best['p_score']:.2f}); it "
@@ -122,10 +117,9 @@ def summary(fit: NetworkFit) -> str:
     if test.df_within:
         lines.append(f"  within designs       Q = {test.q_within:.2f}, df = {test.df_within}, p = {test.p_within:.3g}")
     if test.df_between:
-        q, p = (
-            (test.q_between, test.p_between) if np.isnan(test.tau2_within) else (test.q_between_random, _p_between(fit))
+        lines.append(
+            f"  between designs      Q = {test.statistic:.2f}, df = {test.df}, p = {test.p_value:.3g} (inconsistency)"
         )
-        lines.append(f"  between designs      Q = {q:.2f}, df = {test.df_between}, p = {p:.3g} (inconsistency)")
     lines.append(f"  method               {fit.method.describe()}")
     lines.extend(f"  note                 {note}" for note in fit.notes)
     return "\n".join(lines)

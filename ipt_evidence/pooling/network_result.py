@@ -19,6 +19,7 @@ from ipt_evidence.pooling.network_evidence import (
     split_table,
 )
 from ipt_evidence.pooling.result import RATIO_MEASURES
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,7 @@ class NetworkMethod:
         return f"{model}, {CI_NAMES[self.ci_method]} {100 * self.level:g}% interval"
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkFit:
     """A network meta-analysis.

@@ -12,8 +12,9 @@ import pandas as pd
 
 from ipt_evidence.errors import NotEstimableError, OptionError, Problem, SchemaError
 from ipt_evidence.options import check_rho
-from ipt_evidence.pooling.network_join import Joined, join_trial
+from ipt_evidence.pooling.network_join import OUTCOME_KEY, Joined, join_trial, outcome_keys
 from ipt_evidence.pooling.notes import nothing_to_pool, one_measure
+from ipt_evidence.pooling.sampling_covariance import OUTCOME_COLUMNS
 from ipt_evidence.pooling.units import read_effects, trial_codes
 from ipt_evidence.studies.arms_keys import arm_keys, check_arm_columns
 
@@ -28,6 +29,13 @@ CONTRAST_NODES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Treatments on both sides of each contrast of the shipped comparisons."""
 CARRIED = ("study", "year", "condition", "phase")
+SUMMARIES = ("mean", "sd", "change_mean", "change_sd")
+NEEDED = {
+    *("trial_id", *CARRIED, "contrast", "arm_1", "arm_2", "effect", "variance", "std_error", "measure", "why_not"),
+    *OUTCOME_COLUMNS,
+    *(f"{name}_{side}" for name in (*SUMMARIES, "n", "events", "total") for side in (1, 2)),
+}
+"""Columns that are read; the others would only be copied for every trial."""
 TITLE = "cannot make a network table"
 
 
@@ -105,8 +113,10 @@ def network_table(
     if not used.any():
         raise NotEstimableError(nothing_to_pool(rows, why))
     codes = trial_codes(rows, used)[used]
-    rows = rows[used].assign(variance=v[used])
+    rows = rows.loc[used, [name for name in rows.columns if name in NEEDED]].assign(variance=v[used])
     rows = rows.assign(**_nodes(rows, CONTRAST_NODES if nodes is None else nodes))
+    rows.attrs = {}
+    rows[OUTCOME_KEY] = pd.Series(outcome_keys(rows), index=rows.index, dtype=object)
     problems: list[Problem] = []
     parts = []
     for code in dict.fromkeys(codes.tolist()):

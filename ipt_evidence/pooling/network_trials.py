@@ -19,6 +19,10 @@ from ipt_evidence.pooling.units import read_effects, trial_codes
 ADDS_UP = 0.05
 """How far three comparisons of a trial may miss adding up, in its smallest standard error: rounding of print."""
 TITLE = "cannot make a network of this table"
+TITLE_PLAIN = (
+    f"{TITLE} as it is: make it with network_table(effects) first, which brings the rows of each trial to one effect "
+    "per pair of treatments. What is in the way"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +93,10 @@ def read_network(effects: pd.DataFrame, treatments: tuple[str, str] | Mapping[st
     a, b = (np.array([number[x] for x in side[used]], dtype=np.intp) for side in labels)
     trial, first = _renumber(codes[used])
     trials = tuple(_trial_name(effects, int(position[i])) for i in first)
-    rows = _rows(names, trials, a, b, y[used], v[used], trial, position)
+    try:
+        rows = _rows(names, trials, a, b, y[used], v[used], trial, position)
+    except SchemaError as error:
+        raise SchemaError(error.problems, TITLE if "n_effects" in effects.columns else TITLE_PLAIN) from None
     _check_connected(names, trials, a, b, trial)
     designs, design_of = _designs(a, b, trial, len(trials))
     return Network(names, rows, a, b, y[used], v[used], trial, position, trials, designs, design_of, why, measure)

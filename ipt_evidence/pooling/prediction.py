@@ -8,7 +8,8 @@ approach. Stat Methods Med Res 2019;28:1689-1702. doi:10.1177/0962280218773520
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,16 @@ from ipt_evidence.options import check_level
 from ipt_evidence.pooling.moments import Array, moments
 from ipt_evidence.pooling.result import PooledFit
 from ipt_evidence.pooling.weighted_chi2 import tail_probability
+from ipt_evidence.sources.showing import readable, table_html
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GRID = 100
 TOP = 1 - 1e-5
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class BootstrapPrediction:
     """Prediction interval by bootstrap, beside the one of the fit.
@@ -43,6 +49,17 @@ class BootstrapPrediction:
     level: float
     draws: int
     tau2_zero: float
+
+    def tidy(self) -> pd.DataFrame:
+        """Return the interval as a table of one row."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(self)])
+
+    def _repr_html_(self) -> str:
+        caption = f"{100 * self.level:g}% prediction interval by bootstrap, {self.draws} draws"
+        note = f"tau2 was zero in {100 * self.tau2_zero:.1f}% of the draws."
+        return table_html(self.tidy()[["pi_low", "pi_high"]], caption, (note,))
 
 
 def bootstrap_prediction(

@@ -89,7 +89,7 @@ def meta_regression(
     level : float, optional
         Confidence level; default 0.95.
     permutations : int or "exact", optional
-        p-values from so many random reorderings of the moderators, or from all distinct ones (also taken when they are
+        P-values from so many random reorderings of the moderators, or from all distinct ones (also taken when they are
         not more than the number given).
     cluster : str, optional
         Column of clusters, such as ``"trial_id"`` with ``dependence="independent"``: robust errors.

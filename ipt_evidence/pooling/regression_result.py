@@ -14,6 +14,8 @@ from ipt_evidence.pooling.design import Design, new_rows
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.result_text import n_equals
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +55,7 @@ class OmnibusTest:
         return f"F({self.df}, {self.df_denominator:.4g}) = {self.statistic:.4f}, p = {self.p_value:.4g}"
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class MetaRegression:
     """A mixed-effects meta-regression with everything a reviewer may ask about it.
@@ -301,8 +304,7 @@ def _heterogeneity_line(fit: MetaRegression) -> str:
 
 def summary_text(fit: MetaRegression) -> str:
     """Return what :meth:`MetaRegression.summary` documents."""
-    people = "unknown" if fit.n_participants is None else str(fit.n_participants)
-    lines = [f"Meta-regression {fit.formula}: {fit.measure}, k = {fit.k}, n = {people}", ""]
+    lines = [f"Meta-regression {fit.formula}: {fit.measure}, k = {fit.k}, {n_equals(fit)}", ""]
     lines.append(fit.coefficients.to_string(index=False, float_format="{:.4f}".format))
     lines.append("")
     if fit.omnibus is not None:

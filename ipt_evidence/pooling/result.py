@@ -19,12 +19,14 @@ from ipt_evidence.options import (
     Tau2CiMethod,
     Tau2Method,
 )
+from ipt_evidence.pooling.result_text import fits_html, how_pooled, n_equals, p_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ipt_evidence.pooling.studies_table import StudiesSource
 
+__all__ = ["BetweenGroups", "PoolMethod", "PooledFit", "PooledFits", "p_text"]
 NUMBERS = (
     "k",
     "n_participants",
@@ -131,7 +133,8 @@ class PooledFit:
     k : int
         Number of trials pooled.
     n_participants : int or None
-        Participants analysed in them, where the table has the numbers.
+        Participants analysed in them, where the table has the numbers; `notes` say when some trials have none, the
+        number is then the least there can be.
     measure : str
         Effect measure, such as ``"SMD"``.
     method : PoolMethod
@@ -216,16 +219,15 @@ class PooledFit:
 
     def summary(self) -> str:
         """Return the fit as text: the numbers, how they were made, what to mind."""
-        people = "unknown" if self.n_participants is None else str(self.n_participants)
         group = f" ({self.group})" if self.group else ""
-        lines = [f"Pooled effect{group}: {_scale(self.measure)}, k = {self.k}, n = {people}"]
+        lines = [f"Pooled effect{group}: {_scale(self.measure)}, k = {self.k}, {n_equals(self)}"]
         if self.k:
             lines += self._effect_lines()
         if not math.isnan(self.tau2):
             lines.append(f"  tau2                 {self.tau2:.4f}{_limits(self.tau2_ci_low, self.tau2_ci_high, '.4f')}")
             lines.append(f"  I2                   {self.i2:.1f}%{_limits(self.i2_ci_low, self.i2_ci_high, '.1f')}")
             lines.append(f"  Q                    {self.q:.2f}, df = {self.q_df}, p = {self.q_p:.4g}")
-        lines.append(f"  method               {self.method.describe()}")
+        lines.append(f"  method               {how_pooled(self)}")
         lines.extend(f"  note                 {note}" for note in self.notes)
         return "\n".join(lines)
 
@@ -244,7 +246,16 @@ class PooledFit:
         return lines
 
     def _repr_html_(self) -> str:
-        return _html(self.tidy(), self.method, _scale(self.measure), self.notes)
+        return fits_html(self.tidy(), how_pooled(self), _scale(self.measure), self.notes)
+
+    def __repr__(self) -> str:
+        """Return the pooled effect in one line; ``print(fit)`` shows the whole summary."""
+        group = f" {self.group}" if self.group else ""
+        return f"<PooledFit{group} {_scale(self.measure)}: {_in_short(self)}>"
+
+    def __str__(self) -> str:
+        """Return :meth:`summary`."""
+        return self.summary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +346,24 @@ class PooledFits(Mapping[Any, PooledFit]):
             notes.insert(0, f"Test between groups: Q = {b.q:.2f}, df = {b.df}, p = {b.p_value:.4g}.")
         table = pd.concat([fit.tidy() for fit in shown], ignore_index=True)
         measures = dict.fromkeys(_scale(fit.measure) for fit in shown if fit.k)
-        return _html(table, self.method, ", ".join(measures), tuple(notes))
+        return fits_html(table, self.method.describe(), ", ".join(measures), tuple(notes))
+
+    def __repr__(self) -> str:
+        """Return the pooled effects in one line; ``print(fits)`` shows the whole summary."""
+        groups = "; ".join(f"{fit.group} {_in_short(fit)}" for fit in self.fits.values())
+        return f"<PooledFits by {', '.join(self.by)}: {groups}>"
+
+    def __str__(self) -> str:
+        """Return :meth:`summary`."""
+        return self.summary()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs; a mapping proxy cannot be pickled."""
         return PooledFits, (dict(self.fits), self.by, self.overall, self.between, self.common_tau2)
+
+
+def _in_short(fit: PooledFit) -> str:
+    return f"{fit.estimate:.2f} ({fit.ci_low:.2f} to {fit.ci_high:.2f}), k = {fit.k}" if fit.k else "k = 0"
 
 
 def _scale(measure: str) -> str:
@@ -350,29 +374,3 @@ def _scale(measure: str) -> str:
 def _limits(low: float, high: float, form: str) -> str:
     """Return limits in brackets; nothing where there is no interval."""
     return "" if math.isnan(low) else f" ({low:{form}} to {high:{form}})"
-
-
-def p_text(p: float) -> str:
-    """Return a p-value as it is printed: three decimals, ``<0.001`` below.
-
-    Examples
-    --------
-    >>> p_text(0.0004), p_text(0.04512), p_text(float("nan"))
-    ('<0.001', '0.045', '-')
-    """
-    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _html(table: pd.DataFrame, method: PoolMethod, scale: str, notes: tuple[str, ...]) -> str:
-    """Return the main columns of a tidy table as HTML, with the scale and the method as its caption."""
-    import html
-
-    main = ["group", "k", "n_participants", "estimate", "ci_low", "ci_high", "p_value", "tau2", "i2"]
-    shown = table[[*main, "pi_low", "pi_high"]].copy()
-    shown["p_value"] = [p_text(p) for p in shown["p_value"]]
-    if not shown["group"].astype(bool).any():
-        shown = shown.drop(columns="group")
-    body = shown.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)
-    caption = html.escape(f"{scale}: {method.describe()}")
-    body = body.replace("<thead>", f"<caption>{caption}</caption>\n  <thead>", 1)
-    return body + "".join(f"<p>{html.escape(note)}</p>" for note in notes)

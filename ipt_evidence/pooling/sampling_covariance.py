@@ -22,6 +22,7 @@ from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import check_rho
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.units import read_effects
+from ipt_evidence.sources.showing import readable, table_html
 from ipt_evidence.studies.arms_keys import arm_keys, words_key
 
 Ints = npt.NDArray[np.intp]
@@ -32,6 +33,7 @@ OUTCOME_COLUMNS = (*OUTCOME_WORDS, "time_weeks")
 LOGIT_TO_D = 3 / np.pi**2
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class SamplingCovariance:
     """Sampling covariance of a table of effects, one block per trial.
@@ -57,6 +59,22 @@ class SamplingCovariance:
         for at, block in zip(self.positions, self.blocks, strict=True):
             matrix[np.ix_(at, at)] = block
         return matrix
+
+    def tidy(self) -> pd.DataFrame:
+        """Return one row per trial: `trial_id`, its number of effects, and their mean correlation (NaN for one)."""
+        rows = []
+        for trial, block in zip(self.trials, self.blocks, strict=True):
+            error = np.sqrt(np.diag(block))
+            pairs = (block / np.outer(error, error))[np.triu_indices(len(block), 1)]
+            known = pairs[np.isfinite(pairs)]
+            rows.append((trial, len(block), float(known.mean()) if known.size else np.nan))
+        return pd.DataFrame(rows, columns=["trial_id", "n_effects", "mean_correlation"])
+
+    def _repr_html_(self) -> str:
+        table = self.tidy()
+        several = table[table["n_effects"] > 1]
+        caption = f"Sampling covariance of {table['n_effects'].sum()} effects of {len(table)} trials"
+        return table_html(several, caption, ("Trials with several effects; to_matrix() is the whole matrix.",))
 
 
 class _Row(NamedTuple):

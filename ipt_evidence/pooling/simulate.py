@@ -11,6 +11,7 @@ from scipy.special import gammaln, ndtr
 
 from ipt_evidence.errors import OptionError
 from ipt_evidence.pooling.moments import Array
+from ipt_evidence.sources.showing import readable, table_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ SIGNIFICANT = 0.025
 MAX_ROUNDS = 10_000
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
     """Meta-analyses drawn from a known truth.
@@ -52,6 +54,18 @@ class Simulated:
         columns = {"effect": self.effect[index], "variance": self.variance[index], "n_1": n, "n_2": n}
         labels = [f"Trial {i + 1}" for i in range(n.size)]
         return pd.DataFrame({"trial_id": labels, "study": labels, **columns, "measure": "SMD"})
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        sets, k = self.effect.shape
+        rows = {"effect": self.effect, "variance": self.variance, "true_effect": self.true_effect}
+        rows["n_per_arm"] = self.n_per_arm.astype(float)
+        found = [(name, x.mean(), x.min(), x.max()) for name, x in rows.items()]
+        caption = f"{sets} simulated meta-analyses of {k} trials: mu = {self.mu:g}, tau2 = {self.tau2:g}"
+        note = f"Trials without a significant result were published with probability {self.publish:g}."
+        notes = (*([note] if self.publish < 1 else []), "table(0) is the first of them.")
+        return table_html(pd.DataFrame(found, columns=["trials' own", "mean", "lowest", "highest"]), caption, notes)
 
 
 def simulate(

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ipt_evidence.pooling.moments import Array
-from ipt_evidence.pooling.units import LABEL_COLUMNS, SIZE_COLUMNS, Units
+from ipt_evidence.pooling.units import LABEL_COLUMNS, SIZE_COLUMNS, Units, without_attrs
 
 COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 
@@ -65,6 +65,7 @@ def studies_table(effects: pd.DataFrame, units: Units, level: float) -> pd.DataF
     A column that differs between the combined rows becomes missing when it is a number, otherwise it keeps its distinct
     values joined by ``"; "``; arm sizes keep their maximum.
     """
+    effects = without_attrs(effects)
     used = units.unit_of_row >= 0
     codes, uniques = pd.factorize(np.where(used, units.unit_of_row, units.y.size + np.arange(len(effects))))
     size = np.bincount(codes, minlength=len(uniques))
@@ -101,8 +102,30 @@ def _merge_differing(
     if not several:
         return table.copy()
     blocks = [members[unit] for unit in several]
-    merged = {name: _merge_column(effects[name], table[name], several, blocks) for name in effects.columns}
-    return pd.DataFrame(merged)
+    rows = np.concatenate(blocks)
+    heads = np.repeat(first[several], [block.size for block in blocks])
+    merged = {
+        name: _merge_column(column, table[name], several, blocks)
+        for name, column in effects.items()
+        if _differs(column, rows, heads)
+    }
+    table = table.copy()
+    for name, column in merged.items():
+        table[name] = column
+    return table
+
+
+def _differs(column: pd.Series[Any], rows: npt.NDArray[np.intp], heads: npt.NDArray[np.intp]) -> bool:
+    """Return whether a row has another value than the first row of its unit; two missing values are the same."""
+    values = column.to_numpy()
+    if values.dtype.kind in "fiub":
+        one, other = values[rows], values[heads]
+        return bool(((one != other) & ((one == one) | (other == other))).any())
+    cells = column.to_numpy(dtype=object)
+    return any(
+        one is not other and (type(one) is not type(other) or not isinstance(one, str) or one != other)
+        for one, other in zip(cells[rows].tolist(), cells[heads].tolist(), strict=True)
+    )
 
 
 def _merge_column(

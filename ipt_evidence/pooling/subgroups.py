@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import chdtrc
 
 from ipt_evidence.errors import DependenceWarning, NotEstimableError, OptionError
+from ipt_evidence.options import names_options
 from ipt_evidence.pooling.common_tau2 import estimate_common_tau2
 from ipt_evidence.pooling.fit import fit_table
 from ipt_evidence.pooling.result import BetweenGroups, PooledFit, PooledFits, PoolMethod
@@ -22,6 +23,7 @@ MISSING = "(missing)"
 COMMON_NOTE = "tau2 is estimated from the spread within all groups together."
 
 
+@names_options(PoolOptions)
 def pool_by(
     effects: pd.DataFrame,
     by: str | Sequence[str],
@@ -37,12 +39,13 @@ def pool_by(
     effects : pandas.DataFrame
         As for :func:`ipt_evidence.pool`.
     by : str or sequence of str
-        Grouping column or columns, such as ``"condition"`` or ``["contrast", "condition"]``. A missing value forms the
-        group ``"(missing)"``.
+        Grouping column or columns, such as ``"condition"`` or ``["contrast", "condition"]``. A missing value
+        or blank text forms the group ``"(missing)"``.
     common_tau2 : bool, optional
         Estimate one tau2 for all groups (from the spread within groups) instead of one each.
     overall : bool, optional
-        Also pool all rows together. Ask for ``False`` where the groups answer different questions.
+        Also pool all rows together. Ask for ``False`` where the groups answer different questions; with several
+        columns, trials that stand in several groups are then not warned of.
     **options
         The options of :func:`ipt_evidence.pool`.
 
@@ -63,7 +66,8 @@ def pool_by(
     -----
     The test between groups is ``Q = sum (m_g - m)^2 / SE_g^2`` over the groups with an estimate, chi-square with groups
     minus one degrees of freedom; ``SE_g`` is that of the chosen `ci_method`, as in R's meta (with ``"wald"`` it is the
-    test that metafor users compute). A trial that appears in several groups makes them dependent, which is warned of.
+    test that metafor users compute). A trial that appears in several groups makes this test
+    too sure, which is warned of.
 
     Examples
     --------
@@ -98,19 +102,27 @@ def pool_by(
         fits = {key: replace(fit, notes=(*fit.notes, COMMON_NOTE)) for key, fit in fits.items()}
     if not any(fit.k for fit in fits.values()):
         raise NotEstimableError(f"no group of {', '.join(names)} has a row with both an effect and a variance")
-    _warn_shared(fits)
+    if overall or len(names) == 1:
+        _warn_shared(fits)
     everything = fit_table(effects, method, group="Overall", chosen=chosen) if overall else None
     return PooledFits(fits, names, everything, _between(fits, tau2), common_tau2)
 
 
 def _split(effects: pd.DataFrame, names: tuple[str, ...]) -> dict[Any, pd.DataFrame]:
     """Return the rows of each group, in order of first appearance."""
-    keys = pd.DataFrame({name: effects[name].astype(object).where(effects[name].notna(), MISSING) for name in names})
+    keys = pd.DataFrame({name: group_cells(effects[name]) for name in names})
     tuples = list(keys.itertuples(index=False, name=None))
     positions: dict[Any, list[int]] = {}
     for i, key in enumerate(tuples):
         positions.setdefault(key[0] if len(names) == 1 else key, []).append(i)
     return {key: effects.iloc[rows] for key, rows in positions.items()}
+
+
+def group_cells(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the group of each row; what is missing or blank is of the group ``(missing)``."""
+    cells = column.astype(object)
+    blank = [isinstance(cell, str) and not cell.strip() for cell in cells]
+    return cells.where(column.notna().to_numpy() & ~np.array(blank, dtype=bool), MISSING)
 
 
 def _label(key: Any) -> str:
@@ -144,8 +156,11 @@ def _warn_shared(fits: dict[Any, PooledFit]) -> None:
     """Warn when a trial stands in several groups: the groups and their test are then not independent."""
     seen: Counter[str] = Counter()
     for fit in fits.values():
-        if "trial_id" in fit.studies.columns:
-            seen.update({str(trial) for trial in fit.studies.loc[fit.studies["included"], "trial_id"]})
+        rows = fit.source.effects
+        if "trial_id" in rows.columns:
+            seen.update(
+                {str(trial) for trial in rows["trial_id"].to_numpy(dtype=object)[fit.source.units.unit_of_row >= 0]}
+            )
     shared = sorted(trial for trial, n in seen.items() if n > 1)
     if shared:
         verb = "trial stands" if len(shared) == 1 else "trials stand"

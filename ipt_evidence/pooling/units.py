@@ -60,6 +60,15 @@ class Units:
         return int((np.bincount(self.unit_of_row[self.unit_of_row >= 0]) > 1).sum())
 
 
+def without_attrs(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without its notes on where it comes from, which pandas copies at every look at a column."""
+    if not isinstance(effects, pd.DataFrame) or not effects.attrs:
+        return effects
+    plain = effects.copy(deep=False)
+    plain.attrs = {}
+    return plain
+
+
 def read_effects(effects: pd.DataFrame) -> tuple[Array, Array, npt.NDArray[np.object_]]:
     """Return effect and variance of each row, NaN where not usable, and the reason.
 

@@ -385,3 +385,18 @@ def test_bad_options() -> None:
         network(chain().iloc[:0])
     with pytest.raises(OptionError, match="model"):
         network(chain()).tidy(model="fixed")  # type: ignore[arg-type]
+
+
+def test_a_plain_table_of_effects_is_told_what_makes_a_network() -> None:
+    table = pd.DataFrame({"trial_id": "a", "arm_1": ["x", "x"], "arm_2": "y", "effect": 0.1, "variance": 0.1})
+    with pytest.raises(SchemaError, match=r"^cannot make a network of this table as it is: make it with network_table"):
+        network(table)
+    with pytest.raises(SchemaError, match=r"^cannot make a network of this table:"):
+        network(table.assign(n_effects=1))
+
+
+def test_inconsistency_reads_like_other_tests() -> None:
+    test = network(draw(1)).inconsistency
+    assert (test.statistic, test.df, test.p_value) == (test.q_between_random, test.df_between, test.p_between_random)
+    blank = dataclasses.replace(test, q_between_random=math.nan, p_between_random=math.nan)
+    assert (blank.statistic, blank.p_value) == (test.q_between, test.p_between)

@@ -146,3 +146,25 @@ def test_small_p_values_are_not_shown_as_zero() -> None:
 )
 def test_the_method_describes_itself(given: dict[str, Any], part: str) -> None:
     assert part in PoolMethod(**given).describe()
+
+
+def test_one_trial_was_not_pooled_whatever_the_settings(spread: pd.DataFrame) -> None:
+    one = ipt.pool(spread.head(1))
+    for text in (one.summary(), one._repr_html_()):
+        assert "one trial, not pooled: its own Wald interval, 95% level" in text
+        assert "REML" not in text
+
+
+def test_print_shows_the_summary_and_repr_one_line(fit: ipt.PooledFit, spread: pd.DataFrame) -> None:
+    assert str(fit) == fit.summary()
+    assert repr(fit) == f"<PooledFit effect: {fit.estimate:.2f} ({fit.ci_low:.2f} to {fit.ci_high:.2f}), k = 6>"
+    fits = ipt.pool_by(spread.drop(columns="trial_id").assign(half=["a", "b"] * 4), "half", ci_method="wald")
+    assert str(fits) == fits.summary()
+    assert repr(fits).startswith("<PooledFits by half: a ")
+
+
+def test_participants_known_in_part_are_the_least_there_can_be(spread: pd.DataFrame) -> None:
+    partly = ipt.pool(spread.assign(n_1=[math.nan, *[20.0] * 7], n_2=25.0), ci_method="t")
+    assert partly.tidy()["n_participants"].tolist() == [225]
+    assert "k = 6, n >= 225" in partly.summary()
+    assert "<td>≥ 225</td>" in partly._repr_html_()

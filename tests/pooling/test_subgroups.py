@@ -176,3 +176,16 @@ def test_fits_can_be_copied_and_sent_to_another_process() -> None:
     for twin in (pickle.loads(pickle.dumps(fits)), copy.deepcopy(fits)):
         assert twin.summary() == fits.summary()
         assert twin.between == fits.between
+
+
+def test_blank_text_is_missing() -> None:
+    table = grouped().assign(part=["", " ", None, *"aabbaabbaab"])
+    assert next(iter(ipt.pool_by(table, "part", ci_method="wald"))) == "(missing)"
+    assert ipt.pool_by(table, "part", ci_method="wald")["(missing)"].k == 3
+
+
+def test_groups_of_different_questions_are_not_warned_of() -> None:
+    table = grouped().assign(trial_id=[f"t{i // 2}" for i in range(14)])
+    with pytest.warns(DependenceWarning, match="in several groups"):
+        ipt.pool_by(table, ["part", "arm"], ci_method="wald", dependence="aggregate")
+    ipt.pool_by(table, ["part", "arm"], ci_method="wald", dependence="aggregate", overall=False)
