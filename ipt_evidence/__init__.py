@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ipt_evidence.evidence.claims import Claims, check_claims
     from ipt_evidence.evidence.menu import AnalysisMenu, analysis_menu
     from ipt_evidence.evidence.multiverse import Multiverse, multiverse
+    from ipt_evidence.evidence.multiverse_declared import read_choices
     from ipt_evidence.evidence.reproduce import Reproduction, reproduce
     from ipt_evidence.figures.albatross import albatross_plot
     from ipt_evidence.figures.alt_text import alt_text
@@ -57,7 +58,9 @@ if TYPE_CHECKING:
     from ipt_evidence.figures.gosh_plot import gosh_plot
     from ipt_evidence.figures.influence_panel import influence_plot
     from ipt_evidence.figures.labbe import labbe_plot
+    from ipt_evidence.figures.menu_plot import menu_plot
     from ipt_evidence.figures.multiverse_plot import multiverse_plot
+    from ipt_evidence.figures.network_plot import network_plot
     from ipt_evidence.figures.orchard import orchard_plot
     from ipt_evidence.figures.output import save_figure
     from ipt_evidence.figures.p_curve_plot import p_curve_plot
@@ -215,6 +218,7 @@ _HOMES = {
     "control_sds": "evidence.absolute_sds",
     "multiverse": "evidence.multiverse",
     "Multiverse": "evidence.multiverse",
+    "read_choices": "evidence.multiverse_declared",
     "study_table": "reports.tables_study",
     "ReportTable": "reports.tables",
     "summary_of_findings": "reports.findings",
@@ -236,8 +240,10 @@ _HOMES = {
     "tau2_profile_plot": "figures.tau2_profile",
     "posterior_plot": "figures.posterior",
     "p_curve_plot": "figures.p_curve_plot",
+    "menu_plot": "figures.menu_plot",
     "multiverse_plot": "figures.multiverse_plot",
     "risk_of_bias_plot": "figures.rob_plots",
+    "network_plot": "figures.network_plot",
     "prisma_flow": "figures.prisma",
     "evidence_map": "figures.evidence_map",
     "forest_pages": "figures.forest_pages",
@@ -351,6 +357,7 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "control_sds",
     "multiverse",
     "Multiverse",
+    "read_choices",
     "study_table",
     "ReportTable",
     "summary_of_findings",
@@ -372,8 +379,10 @@ __all__ = [  # noqa: RUF022 (grouped by room, not by alphabet)
     "tau2_profile_plot",
     "posterior_plot",
     "p_curve_plot",
+    "menu_plot",
     "multiverse_plot",
     "risk_of_bias_plot",
+    "network_plot",
     "prisma_flow",
     "evidence_map",
     "forest_pages",

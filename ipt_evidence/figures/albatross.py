@@ -107,7 +107,8 @@ def albatross_plot(
         raise OptionError(
             f"ratio must be a positive number of participants of arm 1 for one of arm 2; received {ratio!r}"
         )
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts: list[object] = [] if by is None else list(table[by].unique())
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         _draw(panel, found, lines, float(ratio), favours or ("", ""))
         remember_alt_text(panel.ax, _alt(found, favours or ("arm 2", "arm 1"), float(ratio)))
         return panel.figure

@@ -15,6 +15,8 @@ from ipt_evidence.pooling.result import PooledFit, PooledFits
 MAX_GROUPS = 6
 DESCRIBED_BY = {
     "ipt_evidence.diagnostics.gosh.Gosh": "ipt_evidence.figures.gosh_plot.describe_gosh",
+    "ipt_evidence.evidence.menu.AnalysisMenu": "ipt_evidence.figures.menu_plot_table.describe_menu",
+    "ipt_evidence.pooling.network_result.NetworkFit": "ipt_evidence.figures.network_plot.describe_network",
     "ipt_evidence.pooling.regression_result.MetaRegression": "ipt_evidence.figures.bubble.describe_regression",
 }
 """Types of results and the functions that describe them, by name, so that neither is imported before it is used.

@@ -84,7 +84,7 @@ def baujat_plot(
     if isinstance(named, bool) or not isinstance(named, int) or named < 0:
         raise OptionError(f"named must be a whole number of at least 0; received {named!r}")
     trials = trials_of(fit, what="baujat_plot", minimum=0)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         notes = list(words.standing_notes(trials.fit))
         if trials.k < 2:
             who = f"One trial, {trials.labels[0]}" if trials.k else "No trial with a usable effect"

@@ -125,7 +125,8 @@ def bubble_plot(
     axis = read_moderator(regression, studies, column, dict(at or {}))
     axis = axis if name is None else replace(axis, name=name)
     wanted = _wanted(studies, labels)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts = [*studies.get("study", ()), axis.name, *axis.levels]
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         _draw(panel, regression, studies, axis, wanted)
         remember_alt_text(panel.ax, _describe(regression, axis))
         return panel.figure

@@ -3,8 +3,6 @@
 References
 ----------
 Rücker G, Schwarzer G. Beyond the forest plot: the drapery plot. Res Synth Methods 2021;12:13-19. doi:10.1002/jrsm.1410
-Infanger D, Schmidt-Trucksäss A. P value functions: an underused method to present research results and to promote
-quantitative reasoning. Stat Med 2019;38:4189-4197. doi:10.1002/sim.8293
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtr, stdtr
 
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.figures import plotting_words as words
@@ -24,6 +21,7 @@ from ipt_evidence.figures.plotting_labels import shorten, spread
 from ipt_evidence.figures.style import FigureStyle
 from ipt_evidence.figures.wording import p_value
 from ipt_evidence.pooling.intervals import quantile
+from ipt_evidence.pooling.p_value_function import has_p_value_function, p_value_function, prediction_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,20 +37,6 @@ LEVELS = (0.99, 0.95, 0.9, 0.8, 0.5)
 NAME_LONGEST = 22
 NAMED = 20
 BESIDE = 4.2
-SAME = 1e-6
-
-
-def p_value_function(theta: Array, estimate: float, std_error: float, df: float = math.inf) -> Array:
-    """Return the two-sided p-value of each hypothetical effect, by a t distribution (normal for infinite `df`).
-
-    Examples
-    --------
-    >>> p_value_function(np.array([0.0, 0.5, 1.0]), 0.5, 0.25).round(4).tolist()
-    [0.0455, 1.0, 0.0455]
-    """
-    distance = -np.abs(np.asarray(theta, dtype=float) - estimate) / std_error
-    found: Array = 2 * (ndtr(distance) if math.isinf(df) else stdtr(df, distance))
-    return found
 
 
 def drapery_plot(
@@ -100,7 +84,7 @@ def drapery_plot(
     'Drapery plot of 3 trials: p-value functions of each and of the pooled effect, effect 0.67 (95% CI 0.47 to ...'
     """
     trials = trials_of(fit, what="drapery_plot", minimum=0)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
             say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
             arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))
@@ -160,16 +144,9 @@ def _trial_curves(panel: Panel, trials: Trials, theta: Array) -> list[Any]:
     return lines[:1]
 
 
-def _follows(fit: PooledFit) -> bool:
-    """Return whether the interval is the estimate plus and minus a quantile times the standard error."""
-    half = quantile(fit.method.level, float(fit.df)) * fit.std_error
-    wanted = np.array([fit.estimate - half, fit.estimate + half])
-    return bool(np.allclose(wanted, [fit.ci_low, fit.ci_high], rtol=SAME, atol=SAME * max(half, 1e-12)))
-
-
 def _pooled_curve(panel: Panel, trials: Trials, theta: Array) -> list[Any]:
     fit = trials.fit
-    if fit.k < 2 or not _follows(fit) or fit.std_error <= 0:
+    if fit.k < 2 or not has_p_value_function(fit) or fit.std_error <= 0:
         return []
     p = p_value_function(theta, fit.estimate, fit.std_error, float(fit.df))
     return list(panel.ax.plot(theta, p, color=panel.style.overall, linewidth=2.0, label="Pooled effect", zorder=4))
@@ -177,7 +154,7 @@ def _pooled_curve(panel: Panel, trials: Trials, theta: Array) -> list[Any]:
 
 def _new_trial(panel: Panel, trials: Trials, theta: Array) -> list[Any]:
     """Shade the p-value function of the effect of a new trial, whose interval is the prediction interval."""
-    scale = _prediction_scale(trials.fit)
+    scale = prediction_scale(trials.fit)
     if scale is None:
         return []
     p = p_value_function(theta, trials.fit.estimate, *scale)
@@ -186,15 +163,6 @@ def _new_trial(panel: Panel, trials: Trials, theta: Array) -> list[Any]:
     panel.ax.fill_between(theta, 0.0, p, facecolor=colour, edgecolor="none", zorder=0.5, label="prediction area")
     look: dict[str, Any] = {"color": edge, "linewidth": 1.2, "dashes": (4, 2)}
     return list(panel.ax.plot(theta, p, label="Prediction for a new trial", zorder=3, **look))
-
-
-def _prediction_scale(fit: PooledFit) -> tuple[float, float] | None:
-    """Return standard error and degrees of freedom behind the prediction interval; ``None`` without one."""
-    if math.isnan(fit.pi_low):
-        return None
-    df = {"k-1": fit.k - 1.0, "k-2": fit.k - 2.0, "z": math.inf, "as-ci": float(fit.df)}[fit.method.prediction_df]
-    half = (fit.pi_high - fit.pi_low) / 2
-    return half / float(quantile(fit.method.level, df)), df
 
 
 def _names(panel: Panel, trials: Trials, xlim: tuple[float, float]) -> None:
@@ -224,7 +192,7 @@ def _notes(trials: Trials) -> list[str]:
     fit = trials.fit
     if trials.k == 1:
         return ["One trial: nothing was pooled."]
-    if not _follows(fit):
+    if not has_p_value_function(fit):
         return ["The interval of the pooled effect is not symmetric in this sense, so it has no curve here."]
     if math.isnan(fit.pi_low):
         return ["No prediction interval: it needs at least three trials and random effects."]

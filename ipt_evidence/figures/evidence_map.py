@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ipt_evidence.figures.evidence_map_table import Cell, MapTable, map_table
-from ipt_evidence.figures.rob_plots_page import LEADING, Dot, Sketch, Stroke, draw_page
+from ipt_evidence.figures.sketch import LEADING, Dot, Sketch, Stroke, draw_page
 from ipt_evidence.figures.wording import number
 
 if TYPE_CHECKING:

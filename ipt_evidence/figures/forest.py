@@ -13,7 +13,7 @@ from ipt_evidence.errors import EvidenceWarning
 from ipt_evidence.figures.columns import Columns
 from ipt_evidence.figures.forest_alt import describe_forest
 from ipt_evidence.figures.forest_marks import draw_marks
-from ipt_evidence.figures.forest_options import ForestOptions, read_options
+from ipt_evidence.figures.forest_options import ForestOptions, RowOptions, read_options
 from ipt_evidence.figures.forest_rows import ForestInput, ForestTable, build_table
 from ipt_evidence.figures.forest_text import TextDrawing
 from ipt_evidence.figures.forest_widths import favours_texts
@@ -22,6 +22,7 @@ from ipt_evidence.figures.measure import Screen
 from ipt_evidence.figures.output import EvidenceFigure, remember_alt_text
 from ipt_evidence.figures.style import FigureStyle, drawing_context, families, resolve_style
 from ipt_evidence.figures.style_fonts import missing_glyphs_said, style_for
+from ipt_evidence.options import names_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 READABLE = 4.5
 
 
+@names_options(ForestOptions, defaults=RowOptions())
 def forest_plot(
     fit_or_fits: ForestInput,
     *,

@@ -31,8 +31,11 @@ def describe_forest(obj: ForestInput, table: ForestTable) -> str:
 
 
 def _extras(table: ForestTable) -> str:
-    """Return what is drawn beside the usual: the region of equivalence and risk of bias."""
+    """Return what is drawn beside the usual: single outcomes, the region of equivalence and risk of bias."""
     parts = []
+    kinds = table.rows["kind"]
+    if (kinds == "outcome").any():
+        parts.append(f"{int((kinds == 'outcome').sum())} outcomes stand under the trials that they were combined in.")
     if table.equivalence is not None:
         low, high = (w.plain(x) for x in table.equivalence)
         parts.append(f"A band marks practical equivalence, {low} to {high}.")

@@ -71,11 +71,7 @@ class FitView:
     @property
     def people(self) -> str:
         """Participants: ``n = 2,802``, ``n ≥ 2,802`` when some trials do not say, or nothing."""
-        n = self.fit.n_participants
-        if n is None:
-            return ""
-        partial = any(note.startswith("Participants are known") for note in self.fit.notes)
-        return f"n {'≥' if partial else '='} {n:,}"
+        return w.people(self.fit)
 
     @property
     def included(self) -> pd.DataFrame:

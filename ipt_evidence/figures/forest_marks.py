@@ -28,6 +28,7 @@ DIAMOND = 0.34
 NECK = 0.3
 CIRCLE = 0.82
 ARROW = 0.5
+THIN = 0.28
 LIMITS = ("effect", "ci_low", "ci_high")
 LABELS = {
     "study": "_study intervals",
@@ -58,7 +59,7 @@ def draw_marks(ax: Axes, table: ForestTable, layout: Layout, style: FigureStyle,
     _reference_lines(ax, table, layout, style)
     thin = layout.line > 1
     width = max(0.25, min(0.8, 0.7 * layout.unit)) if thin else 0.8
-    color = lighter(style.interval, 0.45) if thin else style.interval
+    color = lighter(style.interval, THIN) if thin else style.interval
     _intervals(ax, rows.loc[rows["kind"] == "study"], layout, color, width, LABELS["study"])
     for kind in ("outcome", "step", "single"):
         few = rows.loc[rows["kind"] == kind]

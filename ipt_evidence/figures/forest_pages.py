@@ -12,12 +12,13 @@ from ipt_evidence.errors import OptionError
 from ipt_evidence.figures.columns import Columns
 from ipt_evidence.figures.forest import draw_table, new_page, written
 from ipt_evidence.figures.forest_alt import describe_forest
-from ipt_evidence.figures.forest_options import ForestOptions, read_options
+from ipt_evidence.figures.forest_options import ForestOptions, RowOptions, read_options
 from ipt_evidence.figures.forest_rows import ForestInput, ForestTable, build_table
 from ipt_evidence.figures.layout import Layout, page_height, plan_page
 from ipt_evidence.figures.output import remember_alt_text
 from ipt_evidence.figures.style import FigureStyle, drawing_context, resolve_style
 from ipt_evidence.figures.style_fonts import missing_glyphs_said, style_for
+from ipt_evidence.options import names_options
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +39,7 @@ STAYS_WITH_ROW_AFTER = ("group", "common")
 LOOK_BACK = 12
 
 
+@names_options(ForestOptions, defaults=RowOptions())
 def forest_pages(
     fit_or_fits: ForestInput,
     *,

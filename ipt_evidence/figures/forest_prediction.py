@@ -98,8 +98,9 @@ def _densities(
             y = base - HIGH * layout.line * height / max(top, float(height.max()))
             found.append([(low, base), *zip(x, y, strict=True), (high, base)])
     pale, dark = lighter(style.prediction, 0.85), lighter(style.prediction, 0.5)
-    for shapes, color, name in ((whole, pale, "_density"), (inside, dark, label)):
-        ax.add_collection(PolyCollection(shapes, facecolors=color, linewidths=0, zorder=2, label=name), autolim=False)
+    for shapes, color, edge, name in ((whole, pale, "none", "_density"), (inside, dark, style.prediction, label)):
+        look: dict[str, Any] = {"facecolors": color, "edgecolors": edge, "linewidths": 0.6}
+        ax.add_collection(PolyCollection(shapes, zorder=2, label=name, **look), autolim=False)
 
 
 def _between(low: float, high: float, log: bool) -> Array:

@@ -41,6 +41,7 @@ from ipt_evidence.figures.forest_summary import (
 from ipt_evidence.figures.forest_writer import Row, Writer, make_row, without_labels
 from ipt_evidence.figures.risk_of_bias import domains
 from ipt_evidence.figures.style import FigureStyle, resolve_style
+from ipt_evidence.options import names_options
 from ipt_evidence.pooling.result import PooledFits
 
 POOLED = ("subtotal", "overall", "common", "fit")
@@ -105,6 +106,7 @@ class ForestTable:
     largest: float = 1.0
 
 
+@names_options(ForestOptions, defaults=RowOptions())
 def forest_rows(
     fit_or_fits: ForestInput,
     *,

@@ -124,7 +124,7 @@ def funnel_plot(
     levels = _levels(contours, bool(power))
     wanted = _wanted(trials, labels)
     height = Height(y)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
             say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
             arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))

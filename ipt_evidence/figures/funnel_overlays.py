@@ -252,13 +252,18 @@ def _add_egger(overlays: Overlays, test: SmallStudyTest, trials: Trials) -> None
 
 def _add_pet_peese(overlays: Overlays, found: PetPeese, trials: Trials, egger: SmallStudyTest | None) -> None:
     """Add both lines; they stand over the standard error, so the result must be of the reported ones."""
+    if found.standard_error != "reported":
+        raise OptionError(
+            f"pet_peese: lines over standard_error={found.standard_error!r} cannot be drawn in this plot; give a "
+            "result with standard_error='reported'"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SmallKWarning)
         again = compute_pet_peese(trials.fit)
     if not np.allclose([found.pet.slope, found.pet.intercept], [again.pet.slope, again.pet.intercept], rtol=SAME):
         raise OptionError(
-            "pet_peese: these lines do not belong to the standard errors of these trials; give a result of the same "
-            "fit with standard_error='reported'"
+            "pet_peese: these lines do not belong to the effects and standard errors of these trials; give a result of "
+            "the same fit"
         )
     for line, power, name, colour, dashes in (
         (found.pet, 1, "PET", OKABE_ITO["green"], (4.0, 1.5, 1.0, 1.5)),

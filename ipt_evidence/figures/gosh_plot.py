@@ -115,7 +115,7 @@ def gosh_plot(
     choose("y", y, Spread)
     marked, names = _marked(gosh, highlight)
     spread = (gosh.i2 if y == "i2" else gosh.tau2).astype(float)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=names) as panel:
         _draw(panel, gosh, spread, y, marked, names)
         remember_alt_text(panel.ax, describe_gosh(gosh, marked, names))
         return panel.figure

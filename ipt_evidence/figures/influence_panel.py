@@ -8,13 +8,12 @@ doi:10.1002/jrsm.11
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ipt_evidence.diagnostics.influence import influence
+from ipt_evidence.diagnostics.influence import cutoffs_of, influence
 from ipt_evidence.diagnostics.inputs import trials_of
 from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.figures import plotting_words as words
@@ -40,8 +39,6 @@ TICK_ROOM = 3.0
 HEAD = 20.0
 FOOT = 14.0
 LONGEST = 22
-COOK_MEDIAN = 0.4549364231195724
-"""Median of the chi-square distribution with one degree of freedom, the cut-off of Cook's distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +65,16 @@ class Measure:
 
 def measures(fit: PooledFit) -> tuple[Measure, ...]:
     """Return the columns of the influence plot of a fit with their references and cut-offs."""
-    k = fit.k
-    dffits = 3 * math.sqrt(1 / (k - 1))
+    cut = cutoffs_of(fit.k)
     return (
         Measure("rstudent", "Studentised\nresidual", 0.0, (-1.96, 1.96)),
-        Measure("dffits", "DFFITS", 0.0, (-dffits, dffits)),
-        Measure("cooks_distance", "Cook's\ndistance", 0.0, (COOK_MEDIAN,)),
-        Measure("dfbetas", "DFBETAS", 0.0, (-1.0, 1.0)),
+        Measure("dffits", "DFFITS", 0.0, (-cut["dffits"], cut["dffits"])),
+        Measure("cooks_distance", "Cook's\ndistance", 0.0, (cut["cooks_distance"],)),
+        Measure("dfbetas", "DFBETAS", 0.0, (-cut["dfbetas"], cut["dfbetas"])),
         Measure("cov_ratio", "Covariance\nratio", 1.0),
         Measure("tau2_deleted", "τ² without\nthe trial", fit.tau2),
         Measure("q_deleted", "Q without\nthe trial", fit.q),
-        Measure("weight", "Weight\n(percent)", 100 / k, (300 / k,)),
+        Measure("weight", "Weight\n(percent)", 100 / fit.k, (cut["weight"],)),
     )
 
 
@@ -128,7 +124,7 @@ def influence_plot(
     'Influence plot of 4 trials, eight measures each: 1 of 4 trials passes a cut-off fo'
     """
     trials = trials_of(fit, what="influence_plot", minimum=0)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         notes = list(words.standing_notes(trials.fit))
         try:
             table = influence(trials.fit)

@@ -111,7 +111,8 @@ def labbe_plot(
     """
     table, fit = _read(studies, pooled)
     events = read_events(table)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts = [*table.get("study", ()), event]
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if not events.names:
             say_instead(panel, "No trial with numbers of events: there is nothing to draw.")
             arrange(panel, aspect=0.3)

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ipt_evidence.evidence.multiverse import Multiverse as EveryWay
     from ipt_evidence.figures.style import FigureStyle
 
 NATURAL_MM = 180.0
 CURVE, ROW, HEAD, GAP = 130.0, 9.5, 11.5, 8.0
+GUIDE = "#E6E6E6"
 DENSE = 300
 RASTER = 1500
 TICK = 0.36
@@ -49,7 +51,7 @@ HEADS = {
 
 
 def multiverse_plot(
-    table: pd.DataFrame,
+    table: pd.DataFrame | EveryWay,
     *,
     choices: Sequence[str] | None = None,
     measure: str | None = None,
@@ -63,13 +65,15 @@ def multiverse_plot(
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        One row per specification: `estimate`, `ci_low`, `ci_high` (on the analysis scale) and one column per choice.
+    table : Multiverse or pandas.DataFrame
+        From :func:`ipt_evidence.multiverse`, or one row per specification: `estimate`, `ci_low`, `ci_high` (on the
+        analysis scale) and one column per choice.
     choices : sequence of str, optional
-        Columns of choices, in the order they are drawn. Default: every column that holds words or whole numbers and is
-        not a result of pooling.
+        Columns of choices, in the order they are drawn. Default: those of the multiverse; of a table every column that
+        holds words or whole numbers and is not a result of pooling.
     measure : str, optional
-        Code of the effect measure, such as ``"SMD"``. Default: the column `measure` when it says one thing.
+        Code of the effect measure, such as ``"SMD"``. Default: that of the multiverse, or the column `measure` when it
+        says one thing.
     reference : float, optional
         An estimate to compare with, such as that of the main analysis.
     favours : tuple of str, optional
@@ -107,11 +111,17 @@ def multiverse_plot(
     >>> ipt.alt_text(multiverse_plot(table))[:64]
     'Multiverse of 2 specifications: estimates from 0.30 to 0.50, med'
     """
+    from ipt_evidence.evidence.multiverse import Multiverse as EveryWay
+
+    if isinstance(table, EveryWay):
+        choices, measure = choices or table.choices, measure or table.measure
+        table = table.table
     found = read_multiverse(table, choices)
     code = _measure(table) if measure is None else measure
     if reference is not None and (isinstance(reference, bool) or not isinstance(reference, int | float)):
         raise OptionError(f"reference must be a number on the analysis scale; received {reference!r}")
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts = [text for choice in found.choices for text in (choice.name, *choice.options)]
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         _draw(panel, found, code, reference, favours)
         remember_alt_text(panel.ax, _alt(found, code))
         return panel.figure
@@ -216,10 +226,10 @@ def _curve(panel: Panel, ax: Axes, found: Multiverse, measure: str, reference: f
         if x.size < DENSE:
             ends = np.stack([np.column_stack([x, found.low]), np.column_stack([x, found.high])], axis=1)[own]
             known = np.isfinite(ends).all(axis=(1, 2))
-            look: dict[str, Any] = {"colors": tint(colour, 0.55), "linewidths": max(0.4, 0.5 * width)}
+            look: dict[str, Any] = {"colors": colour, "linewidths": max(0.3, 0.3 * width)}
             ax.add_collection(LineCollection(list(ends[known]), label="intervals", zorder=2, **look))
-            _arrows(ax, x[own], found.low[own] < limits[0], limits[0], "v", tint(colour, 0.55))
-            _arrows(ax, x[own], found.high[own] > limits[1], limits[1], "^", tint(colour, 0.55))
+            _arrows(ax, x[own], found.low[own] < limits[0], limits[0], "v", colour)
+            _arrows(ax, x[own], found.high[own] > limits[1], limits[1], "^", colour)
         area = min(16.0, max(2.0, width**2 * 4))
         look = {"s": area, "marker": marker, "color": colour, "linewidths": 0, "rasterized": x.size >= RASTER}
         ax.scatter(x[own], found.estimate[own], zorder=3, label="estimates", **look)
@@ -252,7 +262,7 @@ def _matrix(panel: Panel, ax: Axes, found: Multiverse, rows: Rows) -> None:
     width = _stroke(panel, found)
     colours = _colours(panel)
     for middle, _, c, o in rows.options:
-        ax.axhline(middle, color="#E6E6E6", linewidth=0.5, zorder=0, label="guide")
+        ax.axhline(middle, color=GUIDE, linewidth=0.5, zorder=0, label="guide")
         taken = found.choices[c].taken == o
         for side, (colour, _) in colours.items():
             own = x[taken & (found.side == side)]

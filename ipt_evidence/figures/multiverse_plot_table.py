@@ -36,6 +36,7 @@ NOT_CHOICES = (
     "excluded",
     "analysis",
     "trials",
+    "data_set",
 )
 MOST_LEVELS = 40
 
@@ -91,7 +92,8 @@ def read_multiverse(table: pd.DataFrame, choices: Sequence[str] | None) -> Multi
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise OptionError(f"multiverse_plot needs a table of specifications; received {type(table).__name__}")
+        kind = type(table).__name__
+        raise OptionError(f"multiverse_plot needs what multiverse() returned, or a table of it; received {kind}")
     names = _choice_names(table, choices)
     missing = [c for c in (*NUMBERS, *names) if c not in table.columns]
     if missing:

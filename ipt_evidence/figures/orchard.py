@@ -103,7 +103,8 @@ def orchard_plot(
     """
     choose("kind", kind, OrchardKind)
     fits = shown_fits(fit_or_fits, what="orchard_plot", overall=overall)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts = [fit.group for fit in fits]
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if not any(fit.k for fit in fits):
             say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
             arrange(panel, aspect=0.3, notes=words.standing_notes(fits[0]))
@@ -260,10 +261,8 @@ def _caterpillar(panel: Panel, fits: Sequence[PooledFit], favours: tuple[str, st
         y = top + np.arange(fit.k, dtype=np.float64)
         segments = np.stack([np.column_stack([low, y]), np.column_stack([high, y])], axis=1)
         width = min(0.8, 0.45 * pitch)
-        panel.ax.add_collection(
-            LineCollection(list(segments), colors=tint(colour, 0.6), linewidths=width, label="intervals")
-        )
-        _arrows(panel, low, high, y, limits, tint(colour, 0.6), pitch)
+        panel.ax.add_collection(LineCollection(list(segments), colors=colour, linewidths=width, label="intervals"))
+        _arrows(panel, low, high, y, limits, colour, pitch)
         panel.ax.scatter(x, y, s=min(9.0, (0.8 * pitch) ** 2), color=colour, linewidths=0, zorder=3, label="trials")
         pooled = top + fit.k - 1 + 0.62 * gap if fit.k > 1 else top
         _trunk(panel, fit, pooled, limits) if fit.k != 1 else None

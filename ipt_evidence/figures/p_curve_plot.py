@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ipt_evidence.diagnostics.excess_significance import power_of
 from ipt_evidence.diagnostics.p_curve import ALPHA, PCurve
+from ipt_evidence.diagnostics.p_curve_shares import BINS, expected_shares, observed_shares
 from ipt_evidence.errors import OptionError
 from ipt_evidence.figures.output import remember_alt_text
 from ipt_evidence.figures.plotting import Panel, arrange, open_panel, set_axis
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 NATURAL_MM = 100.0
 ASPECT = 0.68
-BINS = 5
 LOW_POWER = 1 / 3
 
 
@@ -84,29 +83,6 @@ def p_curve_plot(
         _draw(panel, result, observed)
         remember_alt_text(panel.ax, _alt(result, observed))
         return panel.figure
-
-
-def observed_shares(result: PCurve) -> Array:
-    """Return the share of the significant results in each of five bands of p-values up to 0.05."""
-    table = result.table
-    p = table.loc[table["significant"].to_numpy(dtype=bool), "p_value"].to_numpy(dtype=float)
-    band = np.clip(np.ceil(p / ALPHA * BINS).astype(int) - 1, 0, BINS - 1)
-    return np.asarray(np.bincount(band, minlength=BINS) / p.size)
-
-
-def expected_shares(power: float) -> Array:
-    """Return the share in each band that tests of a given power have.
-
-    Examples
-    --------
-    >>> [round(100 * float(x)) for x in expected_shares(1 / 3)]
-    [44, 20, 14, 12, 10]
-    """
-    from scipy.optimize import brentq
-
-    shift = float(brentq(lambda d: float(power_of(d, np.ones(1), ALPHA)[0]) - power, 0.0, 40.0, xtol=1e-12))
-    below = [float(power_of(shift, np.ones(1), ALPHA * i / BINS)[0]) for i in range(1, BINS + 1)]
-    return np.asarray(np.diff([0.0, *below]) / below[-1])
 
 
 def _draw(panel: Panel, result: PCurve, observed: Array) -> None:

@@ -6,7 +6,7 @@ then do labels of points have their place (:mod:`ipt_evidence.figures.plotting_l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +22,7 @@ from ipt_evidence.figures.output import EvidenceFigure
 from ipt_evidence.figures.plotting_key import LEADING, add_key, note_lines, place_key, write_notes
 from ipt_evidence.figures.plotting_text import fold as fold
 from ipt_evidence.figures.style import POINTS_PER_MM, FigureStyle, drawing_context, families, resolve_style
+from ipt_evidence.figures.style_fonts import missing_glyphs_said, style_for
 from ipt_evidence.figures.wording import plain
 
 if TYPE_CHECKING:
@@ -97,7 +98,12 @@ def _renderer(dpi: float) -> Any:
 
 @contextmanager
 def open_panel(
-    ax: Axes | None, *, style: FigureStyle | str | None, width_mm: float | None, natural_mm: float
+    ax: Axes | None,
+    *,
+    style: FigureStyle | str | None,
+    width_mm: float | None,
+    natural_mm: float,
+    texts: Iterable[object] = (),
 ) -> Iterator[Panel]:
     """Give a panel to draw into: the caller's axes, or that of a new figure outside pyplot.
 
@@ -111,16 +117,18 @@ def open_panel(
         Width of a new figure.
     natural_mm : float
         Width for ``None``.
+    texts : iterable
+        Names and other words of the user, for which fonts are looked up.
 
     Raises
     ------
     OptionError
         The width cannot be drawn, or goes with an axes of the caller.
     """
-    look = resolve_style(style)
+    look = style_for(resolve_style(style), map(str, texts))
     width = _checked_width(width_mm, natural_mm, ax)
     hinting = mpl.rcParams["text.hinting"]
-    with drawing_context():
+    with drawing_context(), missing_glyphs_said():
         if ax is None:
             side = width * POINTS_PER_MM
             fig = EvidenceFigure(figsize=(side / 72, side / 72), dpi=look.dpi)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ipt_evidence.errors import EvidenceWarning
 from ipt_evidence.figures.prisma_counts import Count, Flow, read_flow
-from ipt_evidence.figures.rob_plots_page import LEADING, Box, Sketch, Stroke, draw_page
+from ipt_evidence.figures.sketch import LEADING, Box, Sketch, Stroke, draw_page
 from ipt_evidence.figures.style import OKABE_ITO
 
 if TYPE_CHECKING:

@@ -117,7 +117,7 @@ def radial_plot(
     'Radial plot of 3 trials: pooled effect 0.67 (95% CI 0.47 to 0.88); outside the 95% band: C and A.'
     """
     trials = trials_of(fit, what="radial_plot", minimum=0)
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
             say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
             arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))

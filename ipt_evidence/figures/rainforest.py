@@ -94,7 +94,8 @@ def rainforest_plot(
     choose("order", order, RainforestOrder)
     if not isinstance(fit, PooledFit):
         raise OptionError(f"rainforest_plot needs what pool() returned; received {type(fit).__name__}")
-    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM) as panel:
+    texts = fit.studies.get("study", ())
+    with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if fit.k == 0:
             say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
             arrange(panel, aspect=0.3, notes=words.standing_notes(fit))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from ipt_evidence.errors import OptionError
 from ipt_evidence.figures.plotting_words import names_text, trials_text
 from ipt_evidence.figures.risk_of_bias import JUDGEMENTS
-from ipt_evidence.figures.rob_plots_page import Box, Dot, Sketch, Stroke, draw_page
 from ipt_evidence.figures.rob_plots_table import RiskTable, risk_table
+from ipt_evidence.figures.sketch import Box, Dot, Sketch, Stroke, draw_page
 from ipt_evidence.figures.wording import capitalise
 from ipt_evidence.options import choose
 
@@ -28,6 +28,7 @@ RiskKind = Literal["traffic_light", "summary"]
 BLACK = "#000000"
 ROWS_OF_A_BLOCK = 20
 STEP = 1.75
+GRID = "#DDDDDD"
 DOT = 1.32
 LONGEST_NAME = 34
 MOST_ROWS = 60
@@ -180,7 +181,7 @@ def _block(
     for i, row in enumerate(rows):
         y = top + (i + 0.5) * step
         if i:
-            sketch.strokes.append(Stroke((left, right), (y - step / 2, y - step / 2), "#DDDDDD", 0.4))
+            sketch.strokes.append(Stroke((left, right), (y - step / 2, y - step / 2), GRID, 0.4))
         sketch.write(left, y, labels[row])
         for x, key in zip(centres, table.judgements[row], strict=True):
             light(sketch, x, y, key)

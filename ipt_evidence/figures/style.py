@@ -29,6 +29,8 @@ OKABE_ITO = {
     "vermillion": "#D55E00",
     "purple": "#CC79A7",
 }
+DEEP_VERMILLION = "#B34F00"
+"""The vermillion of Okabe and Ito, darkened in its hue: 3.9 to 1 on white becomes 5.1, and 4.5 on the shaded region."""
 POINTS_PER_MM = 72 / 25.4
 SVG_SALT = "ipt_evidence"
 HINTING = "none"
@@ -59,7 +61,7 @@ class FigureStyle:
     dpi : int
         Resolution of PNG files.
     text, muted, study, interval, pooled, overall, prediction, rule : str
-        Colours.
+        Colours; those of the presets have a contrast of 4.5 to white and to `equivalence`.
     equivalence : str
         Colour of the region of practical equivalence.
     label_width : int
@@ -82,11 +84,11 @@ class FigureStyle:
     muted: str = "#5F5F5F"
     study: str = OKABE_ITO["blue"]
     interval: str = "#3C3C3C"
-    pooled: str = OKABE_ITO["vermillion"]
+    pooled: str = DEEP_VERMILLION
     overall: str = "#1A1A1A"
-    prediction: str = OKABE_ITO["vermillion"]
-    rule: str = "#8C8C8C"
-    equivalence: str = "#E8E8E8"
+    prediction: str = DEEP_VERMILLION
+    rule: str = "#6D6D6D"
+    equivalence: str = "#F0F0F0"
     label_width: int = 46
     house: House = PLAIN
 
@@ -109,7 +111,7 @@ STYLES: dict[str, FigureStyle] = {
         size=7.5,
         row_height=11.0,
         panel_max=190.0,
-        study="#2E8B57",
+        study="#297C4D",
         interval="#000000",
         pooled="#000000",
         overall="#000000",
@@ -127,8 +129,8 @@ STYLES: dict[str, FigureStyle] = {
         interval="#00467F",
         pooled="#00467F",
         overall="#00467F",
-        prediction="#5A7FA5",
-        rule="#7A8CA0",
+        prediction="#4F7091",
+        rule="#606F7E",
         house=JAMA,
     ),
     "bmj": FigureStyle(
@@ -140,7 +142,7 @@ STYLES: dict[str, FigureStyle] = {
         interval="#1A1A1A",
         pooled="#2A6EBB",
         overall="#1B4F8A",
-        prediction="#C0504D",
+        prediction="#B44B48",
         rule="#2A6EBB",
         house=BMJ,
     ),

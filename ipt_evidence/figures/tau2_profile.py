@@ -19,8 +19,8 @@ from ipt_evidence.figures import plotting_words as words
 from ipt_evidence.figures.output import remember_alt_text
 from ipt_evidence.figures.plotting import Panel, arrange, open_panel, set_axis
 from ipt_evidence.figures.plotting_colours import readable, tint
-from ipt_evidence.figures.tau2_profile_curve import Tau2Profile, profile_of
 from ipt_evidence.figures.wording import small
+from ipt_evidence.pooling.tau2_profile import Tau2Profile, profile_of
 
 if TYPE_CHECKING:
     import pandas as pd

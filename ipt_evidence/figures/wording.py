@@ -7,10 +7,12 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
-from ipt_evidence.pooling.result import RATIO_MEASURES, PooledFit
+from ipt_evidence.pooling.result import RATIO_MEASURES
+from ipt_evidence.pooling.result_text import people_text
 
 MINUS = "\u2212"
 SEVERAL = "\u2020"
@@ -40,6 +42,8 @@ ARMS = {
     "psychotherapy": "other psychotherapy",
     "pharmacotherapy": "pharmacotherapy",
 }
+WITH_IPT = {"ipt", "combined"}
+NAMES_IPT = re.compile(r"\b[a-z]?ipt|ipsrt|interpersonal")
 COLUMN_NAMES = {
     "n_1": "n",
     "n_2": "n",
@@ -51,6 +55,17 @@ COLUMN_NAMES = {
     "n_sessions": "Sessions",
     "time_weeks": "Weeks",
 }
+COUNTRIES = {
+    "us": "United States",
+    "uk": "United Kingdom",
+    "eu": "Europe",
+    "can": "Canada",
+    "au": "Australia",
+    "oth": "other",
+}
+FORMATS = {"ind": "individual", "grp": "group", "tel": "telephone", "oth": "mixed or other"}
+CODES = COUNTRIES | FORMATS | {"com": "community", "clin": "clinical", "oth": "other"}
+"""Words of the codes that Metapsy uses for country, format and recruitment, see the codebook."""
 WORDS = {"ipt": "IPT", "cbt": "CBT", "ptsd": "PTSD", "vs": "vs"}
 
 
@@ -105,12 +120,10 @@ def equals(value: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def people(fit: PooledFit) -> str:
+def people(fit: Any) -> str:
     """Return ``n = 2,802``; ``n ≥ 2,802`` when some trials do not say; empty when none does."""
-    if fit.n_participants is None:
-        return ""
-    partial = any(note.startswith("Participants are known") for note in fit.notes)
-    return f"n {'≥' if partial else '='} {fit.n_participants:,}"
+    text = people_text(fit, at_least="≥ ")
+    return f"n {'' if text.startswith('≥') else '= '}{text}" if text else ""
 
 
 def humanise(name: str) -> str:
@@ -120,11 +133,15 @@ def humanise(name: str) -> str:
     --------
     >>> humanise("eating_disorder"), humanise("ipt_vs_control | depression"), humanise("HAM-D only")
     ('Eating disorder', 'IPT vs control | Depression', 'HAM-D only')
+    >>> humanise("grp"), humanise("ipt_vs_control | tel")
+    ('Group', 'IPT vs control | Telephone')
     """
     return " | ".join(_humanise_one(part) for part in name.split(" | "))
 
 
 def _humanise_one(name: str) -> str:
+    if name in CODES:
+        return capitalise(CODES[name])
     if not re.fullmatch(r"[a-z0-9_]+", name):
         return name
     words = [WORDS.get(word, word) for word in name.split("_") if word]
@@ -150,9 +167,11 @@ def favours(studies: Iterable[pd.DataFrame]) -> tuple[str, str]:
     pairs = {tuple(c.split("_vs_", 1)) for c in found if "_vs_" in c}
     if pairs and len(found) == sum(map(len, tables)):
         right, left = ({pair[side] for pair in pairs} for side in (0, 1))
-        return _arm(left, "comparator"), _arm(right, "arm with IPT")
+        if right == {"psychotherapy"}:
+            return _arm(left, "comparator"), "psychotherapy"
+        return _arm(left, "comparator"), _arm(right, "arm with IPT" if right <= WITH_IPT else "arm 1")
     arms = [str(x).lower() for t in tables if "arm_1" in t.columns for x in t["arm_1"]]
-    named = bool(arms) and len(arms) == sum(map(len, tables)) and all("ipt" in arm for arm in arms)
+    named = bool(arms) and len(arms) == sum(map(len, tables)) and all(map(NAMES_IPT.search, arms))
     return "comparator", "IPT" if named else "intervention"
 
 
@@ -160,7 +179,19 @@ def _arm(names: set[str], several: str) -> str:
     if len(names) != 1:
         return several
     name = next(iter(names))
-    return ARMS.get(name, name.replace("_", " "))
+    return ARMS.get(name, " ".join(WORDS.get(word, word) for word in name.split("_")))
+
+
+def arm_1(studies: Iterable[pd.DataFrame]) -> str:
+    """Return what arm 1 is, as an addition in brackets: ``" (IPT)"``; empty when the tables do not say.
+
+    Examples
+    --------
+    >>> arm_1([pd.DataFrame({"contrast": ["psychotherapy_vs_control"], "included": True})])
+    ' (psychotherapy)'
+    """
+    name = favours(studies)[1]
+    return "" if name in ("intervention", "arm 1") else f" ({'the ' * name.startswith('arm')}{name})"
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -1,9 +1,12 @@
 """What every figure but the forest plot must keep: texts that neither meet nor leave the page, and true positions."""
 
+from pathlib import Path
+
 import numpy as np
 
 from .helpers import LONG, make_effects
 
+ROOT = Path(__file__).parents[2]
 SIZES = (1, 2, 6, 40, 120)
 TOLERANCE = 0.5
 

@@ -171,5 +171,7 @@ def test_results_of_other_trials_are_refused():
         funnel_plot(fit_of(12), trim_and_fill=ipt.trim_and_fill(shifted))
     with pytest.raises(OptionError, match="these trials"):
         funnel_plot(fit_of(12), pet_peese=ipt.pet_peese(shifted))
+    with pytest.raises(OptionError, match="lines over standard_error='pustejovsky-rodgers'"):
+        funnel_plot(fit_of(12), pet_peese=ipt.pet_peese(fit_of(12), standard_error="pustejovsky-rodgers"))
     with pytest.raises(OptionError, match="predictor"):
         funnel_plot(fit_of(12), egger=ipt.egger_test(fit_of(12), predictor="1/n"))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import ipt_evidence as ipt
-from ipt_evidence.diagnostics.influence import influence
-from ipt_evidence.figures.influence_panel import COOK_MEDIAN, influence_plot, measures
+from ipt_evidence.diagnostics.influence import cutoffs_of, influence
+from ipt_evidence.figures.influence_panel import influence_plot, measures
 
 from .helpers import make_effects
 from .plotting_checks import all_texts, hard_effects, points, problems, words_of
@@ -64,7 +64,7 @@ def test_thresholds_are_those_of_the_flags(fit):
 def test_the_threshold_of_cooks_distance():
     from scipy.special import chdtr
 
-    assert chdtr(1, COOK_MEDIAN) == pytest.approx(0.5, abs=1e-12)
+    assert chdtr(1, cutoffs_of(10)["cooks_distance"]) == pytest.approx(0.5, abs=1e-12)
 
 
 def test_two_rows_of_columns_in_a_narrow_figure():

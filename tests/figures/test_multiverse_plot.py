@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ipt_evidence as ipt
 from ipt_evidence.errors import OptionError, SchemaError
 from ipt_evidence.figures.multiverse_plot import multiverse_plot
 from ipt_evidence.figures.output import figure_alt_text
 
+from .helpers import make_effects
 from .plotting_checks import SIZES, points, problems, words_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -127,3 +129,15 @@ def test_missing_estimates_are_counted():
     table = make_multiverse(10)
     table.loc[[0, 4], ["estimate", "ci_low", "ci_high"]] = np.nan
     assert "not shown: 2." in words_of(multiverse_plot(table))
+
+
+def test_a_multiverse_brings_its_choices_and_measure():
+    table = make_effects(6).assign(rating=["x", "y"] * 3)
+    which = {"rating": {"all": None, "only x": {"rating": "x"}}}
+    how = {"effect_rule": ["aggregate"], "rho": [0.6], "adjustment": ["none"], "tau2_method": ["DL", "REML"]}
+    every = ipt.multiverse(table, which=which, how=how, progress=False)
+    fig = multiverse_plot(every, width_mm=90)
+    said = words_of(fig)
+    assert {"Rating", "τ² estimator"} <= set(said.split("\n"))
+    assert "Data set" not in said
+    assert "Standardised mean" in said

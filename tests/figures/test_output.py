@@ -18,14 +18,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::ipt_evidence.errors.NarrowInter
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fig():
     table = make_effects(6)
     table.loc[0, "study"] = "O'Hara & Søn < 2000"
     return ipt.forest_plot(ipt.pool(table), title="A < B & C")
 
 
-@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
+@pytest.mark.parametrize("ending", ["svg", "png"])
 def test_same_figure_same_bytes(fig, tmp_path, ending):
     one = save_figure(fig, tmp_path / f"one.{ending}").read_bytes()
     other = save_figure(fig, tmp_path / f"other.{ending}").read_bytes()
@@ -44,8 +44,9 @@ def test_svg_is_described_and_its_text_is_text(fig, tmp_path):
     assert "O'Hara & Søn < 2000" in texts
 
 
-def test_pdf_embeds_fonts_and_says_what_it_is(fig, tmp_path):
-    data = save_figure(fig, tmp_path / "forest.pdf", title="The title").read_bytes()
+def test_pdf_embeds_fonts_says_what_it_is_and_is_the_same_again(fig, tmp_path):
+    data, again = (save_figure(fig, tmp_path / f"{i}.pdf", title="The title").read_bytes() for i in range(2))
+    assert data == again
     assert b"The title" in data
     assert b"/FontFile2" in data
     assert b"CreationDate" not in data

@@ -4,8 +4,9 @@ import pytest
 from scipy.stats import norm
 
 import ipt_evidence as ipt
+from ipt_evidence.diagnostics.p_curve_shares import expected_shares, observed_shares
 from ipt_evidence.figures.output import figure_alt_text
-from ipt_evidence.figures.p_curve_plot import expected_shares, observed_shares, p_curve_plot
+from ipt_evidence.figures.p_curve_plot import p_curve_plot
 
 from .plotting_checks import line, problems, words_of
 

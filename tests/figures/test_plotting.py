@@ -1,3 +1,5 @@
+import warnings
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -5,15 +7,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import ipt_evidence as ipt
-from ipt_evidence.errors import EvidenceWarning
+from ipt_evidence.errors import EvidenceWarning, MissingFontWarning
 from ipt_evidence.figures.baujat import baujat_plot
 from ipt_evidence.figures.drapery import drapery_plot
 from ipt_evidence.figures.funnel import funnel_plot
+from ipt_evidence.figures.influence_panel import influence_plot
 from ipt_evidence.figures.output import save_figure
 from ipt_evidence.figures.plotting_colours import contrast, marks, readable, tint
 from ipt_evidence.figures.plotting_labels import spread
 from ipt_evidence.figures.radial import radial_plot
-from ipt_evidence.figures.style import OKABE_ITO, STYLES
+from ipt_evidence.figures.style import OKABE_ITO, STYLES, FigureStyle
+from ipt_evidence.figures.style_fonts import _fonts_for
 
 from .helpers import make_effects
 from .plotting_checks import all_texts, problems
@@ -64,6 +68,19 @@ def test_the_width_is_kept(fit):
         assert fig.get_figwidth() * 25.4 == pytest.approx(width)
         left = min(t.get_window_extent(fig.canvas.get_renderer()).x0 for t in all_texts(fig))
         assert left * 72 / fig.dpi >= STYLES["plain"].margin - 0.5
+
+
+@pytest.mark.parametrize("draw", [lambda f: funnel_plot(f, labels="all"), drapery_plot, influence_plot])
+def test_fonts_are_looked_up_for_names_of_any_script(draw):
+    names = ["王伟 2010", "Παπαδόπουλος 2001", "שלום ואחרים 1999", "Same", "Same"]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = problems(draw(ipt.pool(make_effects(5).assign(study=names), ci_method="wald")))
+    assert found == []
+    assert not [w for w in said if "Glyph" in str(w.message)]
+    missing = [str(w.message) for w in said if issubclass(w.category, MissingFontWarning)]
+    assert len(missing) <= 1
+    assert bool(missing) == bool(_fonts_for(FigureStyle().fonts, frozenset("王伟"))[1])
 
 
 @pytest.mark.parametrize("style", sorted(STYLES))

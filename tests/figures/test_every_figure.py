@@ -1,4 +1,4 @@
-"""What every figure of the second half keeps: alt text, no global state, the caller's box, styles, readable colours."""
+"""What every figure keeps: alt text, no global state, the caller's box, its width, words that can be read."""
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +13,7 @@ from ipt_evidence.errors import EvidenceWarning, OptionError
 from ipt_evidence.figures.albatross import albatross_plot
 from ipt_evidence.figures.evidence_map import evidence_map
 from ipt_evidence.figures.multiverse_plot import multiverse_plot
+from ipt_evidence.figures.network_plot import network_plot
 from ipt_evidence.figures.orchard import orchard_plot
 from ipt_evidence.figures.output import figure_alt_text, save_figure
 from ipt_evidence.figures.p_curve_plot import p_curve_plot
@@ -28,11 +29,13 @@ from .plotting_checks import all_texts, problems
 from .test_albatross import make_p_values
 from .test_evidence_map import make_map
 from .test_multiverse_plot import make_multiverse
+from .test_network_plot import make_network
 from .test_prisma import WHOLE
 from .test_rob_plots import make_judgements
 
 FIT = ipt.pool(make_effects(12), tau2_method="DL", ci_method="wald")
 GROUPS = ipt.pool_by(make_groups(), "condition", tau2_method="DL", ci_method="wald")
+NETWORK = make_network(4, 6)
 FIGURES = {
     "orchard": lambda **o: orchard_plot(GROUPS, **o),
     "caterpillar": lambda **o: orchard_plot(FIT, kind="caterpillar", **o),
@@ -46,18 +49,21 @@ FIGURES = {
     "bars": lambda **o: risk_of_bias_plot(make_judgements(12), kind="summary", **o),
     "prisma": lambda **o: prisma_flow(WHOLE, **o),
     "map": lambda **o: evidence_map(make_map(), **o),
+    "network": lambda **o: network_plot(NETWORK, ranking=True, **o),
 }
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_alt_text_has_numbers_and_rcparams_stay(name):
+def test_alt_text_width_rcparams_and_words_that_can_be_read(name):
     before = dict(mpl.rcParams)
-    fig = FIGURES[name](width_mm=90)
+    fig = FIGURES[name](width_mm=90, style="apa")
     assert dict(mpl.rcParams) == before
     assert any(c.isdigit() for c in figure_alt_text(fig))
     assert figure_alt_text(fig).endswith(".")
     assert fig.get_figwidth() * 25.4 == pytest.approx(90)
     assert problems(fig) == []
+    faint = [t.get_text() for t in all_texts(fig) if _worst(fig, t) < ENOUGH]
+    assert faint == []
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -73,14 +79,6 @@ def test_the_callers_axes_holds_everything(name):
     assert (extents[:, :2] >= box[:2] - 2).all()
     assert (extents[:, 2:] <= box[2:] + 2).all()
     assert problems(root) == []
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_words_can_be_read_in_another_style(name):
-    fig = FIGURES[name](style="apa")
-    assert problems(fig) == []
-    faint = [t.get_text() for t in all_texts(fig) if _worst(fig, t) < ENOUGH]
-    assert faint == []
 
 
 def _worst(fig, text):

@@ -1,4 +1,4 @@
-"""A page of boxes, dots and texts in points: a new figure of its own size, or made to fit the caller's axes."""
+"""A page of boxes, dots, lines and texts in points: a new figure of its own size, or made to fit the caller's axes."""
 
 from __future__ import annotations
 
@@ -77,6 +77,16 @@ class Stroke:
     arrow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A shaded polygon behind everything else; where several lie over each other it is darker."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    face: str
+    share: float
+
+
 @dataclass(slots=True)
 class Sketch:
     """What will be drawn on a page `width` points wide; `y` counts downward from the top.
@@ -99,6 +109,7 @@ class Sketch:
     boxes: list[Box] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
     strokes: list[Stroke] = field(default_factory=list)
+    areas: list[Area] = field(default_factory=list)
 
     def write(
         self,
@@ -244,11 +255,14 @@ def _fitted(build: Build, style: FigureStyle, box: tuple[float, float], screen: 
 
 def _draw(ax: Axes, sketch: Sketch, box: tuple[float, float]) -> None:
     """Draw a sketch from the upper left corner of the axes, one point of the page to one unit of the data."""
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import Polygon, Rectangle
 
     ax.set_axis_off()
     ax.set_aspect("auto")
     ax.set(xscale="linear", yscale="linear", xlim=(0.0, box[0]), ylim=(box[1], 0.0))
+    for area in sketch.areas:
+        corners = list(zip(area.x, area.y, strict=True))
+        ax.add_patch(Polygon(corners, facecolor=area.face, alpha=area.share, linewidth=0, clip_on=False, zorder=0.5))
     for b in sketch.boxes:
         look: dict[str, Any] = {"facecolor": b.face, "edgecolor": b.edge, "linewidth": b.line}
         ax.add_patch(Rectangle((b.x, b.y), b.width, b.height, clip_on=False, zorder=1, **look))
