@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,16 +22,22 @@ from ipt_evidence.cli.options import (
     pool_options,
     with_options,
 )
-from ipt_evidence.cli.output import messages, print_table
+from ipt_evidence.cli.output import messages, print_table, write_whole
+from ipt_evidence.cli.pooling import FIGURES
+from ipt_evidence.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MENU = ("analysis", "k", "estimate", "ci_low", "ci_high", "p_value", "i2", "pi_low", "pi_high", "excluded")
 DIGITS = 3
+FigureFile = Annotated[Path | None, typer.Option("--figure", help="Figure to write: .svg, .pdf or .png.")]
 
 
-def _rows(
+def rows_of(
     data: Path | None, reading: dict[str, Any], analysis_set: str, convention: str | None, **wanted: str | None
 ) -> Any:
-    """Return the effects of one question."""
+    """Return the effects of one question: the rows of a contrast, a condition and a phase."""
     from ipt_evidence.evidence.conditions import keep
 
     effects = effects_of(data, reading, analysis_set, convention)
@@ -40,6 +46,21 @@ def _rows(
     for column, value in wanted.items():
         effects = keep(effects, column, value)
     return effects
+
+
+def check_figure(path: Path | None) -> None:
+    """Refuse a figure that cannot be written, before anything is computed."""
+    if path is not None and path.suffix.lower() not in FIGURES:
+        raise OptionError(f"--figure must end in .svg, .pdf or .png; received {str(path)!r}")
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure and say what it shows."""
+    from ipt_evidence.figures.alt_text import alt_text
+    from ipt_evidence.figures.output import save_figure
+
+    write_whole(path, lambda part: save_figure(figure, part))
+    typer.echo(f"{path}: {alt_text(figure)}", err=True)
 
 
 @with_options(settings=POOL_OPTIONS, reading=FILE_OPTIONS)
@@ -52,6 +73,7 @@ def menu(
     phase: Phase = "acute",
     analysis_set: AnalysisSet = "primary",
     convention: Convention = None,
+    figure: FigureFile = None,
     data: DataFile = None,
     format: OutputFormat = Format.table,
 ) -> None:
@@ -59,13 +81,18 @@ def menu(
     with messages():
         from ipt_evidence.evidence.menu import analysis_menu
 
-        rows = _rows(data, reading, analysis_set, convention, phase=phase, contrast=contrast, condition=condition)
+        check_figure(figure)
+        rows = rows_of(data, reading, analysis_set, convention, phase=phase, contrast=contrast, condition=condition)
         options = pool_options(settings)
         options.pop("dependence", None)
         found = analysis_menu(rows, **options)
         table = found.tidy()
         shown = table[list(MENU)].round(DIGITS) if format is Format.table else table
         print_table(shown, format, f"Sensitivity: {contrast}, {condition}")
+        if figure is not None:
+            from ipt_evidence.figures.menu_plot import menu_plot
+
+            write_figure(menu_plot(found), figure)
 
 
 @with_options(settings=POOL_OPTIONS, reading=FILE_OPTIONS)
@@ -86,7 +113,7 @@ def bias(
         from ipt_evidence.diagnostics.bias_table import bias_table
         from ipt_evidence.pooling.fit import pool
 
-        rows = _rows(data, reading, analysis_set, convention, phase=phase, contrast=contrast, condition=condition)
+        rows = rows_of(data, reading, analysis_set, convention, phase=phase, contrast=contrast, condition=condition)
         found = bias_table(pool(rows, **pool_options(settings)))
         table = found.tidy()
         shown = table.drop(columns=["method", "assumes"]).round(DIGITS) if format is Format.table else table

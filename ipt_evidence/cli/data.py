@@ -189,7 +189,8 @@ def data_flags(
         from ipt_evidence.studies.quality import quality_flags
 
         flags = quality_flags(table_of(name, reading))
-        print_table(flags, format, f"{name}: what to check")
+        if len(flags) or format is not Format.table:
+            print_table(flags, format, f"{name}: what to check")
         if format is Format.table:
             typer.echo(flags.attrs["summary"], err=True)
 

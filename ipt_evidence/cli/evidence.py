@@ -58,9 +58,9 @@ def evidence(
         fits = pool_by_condition(effects[in_set], phase=chosen, **pool_options({"preset": preset}))
         left_out = _left_out(effects, in_set, chosen)
         reports = condition_reports(effects, fits, phase=chosen, data=note, **pool_options({"preset": preset}))
-        page = write_evidence(fits, output, data=note, exclusions=left_out, phase=chosen or "", reports=reports)
         if data is None:
             _write_held_against(output)
+        page = write_evidence(fits, output, data=note, exclusions=left_out, phase=chosen or "", reports=reports)
         method = next(iter(fits.values())).method
         table = fits.tidy()
         shown = short_fits(table) if format is Format.table else table
@@ -69,12 +69,17 @@ def evidence(
 
 
 def _write_held_against(folder: Path) -> None:
-    """Write what was published beside what comes out today, and claims beside the trials, as tables."""
+    """Write what was published beside what comes out today, and claims beside the trials, as pages and tables."""
     from ipt_evidence.evidence.claims import check_claims
     from ipt_evidence.evidence.reproduce import reproduce
+    from ipt_evidence.reports.document import save_report
+    from ipt_evidence.reports.held_against import claims_page, reproduction_page
 
-    for name, table in (("reproduction", reproduce().tidy()), ("claims", check_claims().tidy())):
+    again, claims = reproduce(), check_claims()
+    for name, table in (("reproduction", again.tidy()), ("claims", claims.tidy())):
         write_whole(folder / f"{name}.csv", partial(table.to_csv, index=False))
+    for name, page in (("reproduction", reproduction_page(again)), ("claims", claims_page(claims))):
+        save_report(page, folder / f"{name}.html")
 
 
 def _left_out(effects: pd.DataFrame, in_set: pd.Series[bool], phase: str | None) -> pd.DataFrame:

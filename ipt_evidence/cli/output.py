@@ -91,18 +91,22 @@ def short_fits(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of pooled effects that a terminal has room for, as text."""
     import pandas as pd
 
+    from ipt_evidence.pooling.result_text import SOME_UNKNOWN
+
     def interval(low: pd.Series[float], high: pd.Series[float]) -> pd.Series[str]:
         return low.map("{:.2f}".format).str.cat(high.map("{:.2f}".format), sep=" to ").where(low.notna(), "-")
 
     def number(name: str, form: str) -> pd.Series[str]:
         return table[name].map(form.format).where(table[name].notna(), "-")
 
+    people = table["n_participants"].astype("string")
+    some_unknown = table["notes"].str.contains(SOME_UNKNOWN, regex=False)
     return pd.DataFrame(
         {
             "contrast": table["contrast"],
             "group": table["group"],
             "k": table["k"],
-            "n": table["n_participants"].astype("string").fillna("-"),
+            "n": people.where(~some_unknown, ">= " + people).fillna("-"),
             "g" if (table["measure"].eq("SMD") | table["k"].eq(0)).all() else "effect": number("estimate", "{:.2f}"),
             "CI": interval(table["ci_low"], table["ci_high"]),
             "prediction": interval(table["pi_low"], table["pi_high"]),

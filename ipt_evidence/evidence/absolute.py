@@ -11,6 +11,7 @@ from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.evidence.absolute_sds import CONTROL_SD_SOURCE, control_sds
 from ipt_evidence.pooling.result import PooledFit, PooledFits
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ BETTER = "a person treated does better than one of the other arm with a chance o
 COLUMNS = ("quantity", "value", "ci_low", "ci_high", "unit", "in_words", "made_from")
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class AbsoluteEffects:
     """A standardised effect in numbers that people can picture.
@@ -175,10 +177,11 @@ def _table(fit: PooledFit, rate: float, spreads: Mapping[str, float], source: Ma
     start = float(ndtri(rate))
     furukawa, kraemer = f"control event rate {rate:.0%} (Furukawa & Leucht)", "area under the curve (Kraemer & Kupfer)"
     instead = f"{{:.0%}} respond ({{:.0%}} to {{:.0%}}) instead of {rate:.0%}"
-    more = "{:+.0%} respond ({:+.0%} to {:+.0%})"
+    more = [ndtr(x + start) - rate for x in g]
+    points = "response rate {:+.0f} percentage points ({:+.0f} to {:+.0f})".format(*(100 * x for x in more))
     rows = [
         _row("response_rate", [ndtr(x + start) for x in g], "share", instead, furukawa),
-        _row("response_difference", [ndtr(x + start) - rate for x in g], "share", more, furukawa),
+        _row("response_difference", more, "share", points, furukawa),
         _needed("nnt_furukawa", g, furukawa, control_event_rate=rate),
         _needed("nnt_kraemer", g, kraemer, method="kraemer"),
         _row("above_control_mean", [ndtr(x) for x in g], "share", ABOVE, "Cohen's U3"),

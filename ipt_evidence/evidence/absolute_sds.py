@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +32,8 @@ def control_sds(studies: pd.DataFrame | None = None) -> pd.DataFrame:
     -----
     Counted are arms 2 of primary and sensitivity rows: acute comparisons of depression with a control, after treatment,
     one per trial and instrument; trials flagged ``"se_as_sd"`` and versions of the HAM-D with more than 21 items are
-    not. People in control arms are
-    less alike than at admission, so these SDs are larger than baseline SDs.
+    not. People in control arms are less alike than at admission, so these SDs are larger than baseline SDs. The table
+    of the shipped trials is computed once per session; each call returns a copy of its own.
 
     Examples
     --------
@@ -40,12 +41,22 @@ def control_sds(studies: pd.DataFrame | None = None) -> pd.DataFrame:
     >>> sds.loc[["BDI", "HAM-D"], ["sd", "k", "n"]].round(1).astype(object).to_numpy().tolist()
     [[10.3, 8, 217], [8.0, 11, 379]]
     """
+    return _shipped_sds().copy() if studies is None else _pooled_sds(studies)
+
+
+@cache
+def _shipped_sds() -> pd.DataFrame:
+    """Return the table of the shipped trials, made once; who hands it on hands on a copy."""
+    from ipt_evidence.sources.registry import load_dataset
+
+    return _pooled_sds(load_dataset("ipt", analysis_set=None))
+
+
+def _pooled_sds(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    from ipt_evidence.sources.registry import load_dataset
     from ipt_evidence.studies.quality import without_flagged
 
-    rows = load_dataset("ipt", analysis_set=None) if studies is None else studies
     arms = rows[
         (rows["condition"] == "depression")
         & (rows["phase"] == "acute")

@@ -17,6 +17,7 @@ from ipt_evidence.evidence.claims_declared import ClaimRule, read_claim_rules
 from ipt_evidence.evidence.claims_rules import checks_of, verdict_of
 from ipt_evidence.evidence.menu_data import quietly, without_blanks
 from ipt_evidence.evidence.reproduce_reading import shipped
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ PROVENANCE = ["quote", "notes", "data_from", "source_citation", "source_doi"]
 NOT_DECLARED = "no analysis is declared for it"
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
     """Statements of health articles with what the trials say.

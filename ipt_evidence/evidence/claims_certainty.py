@@ -167,7 +167,14 @@ def _prediction(fit: PooledFit) -> str:
     if math.isnan(fit.pi_low):
         return "Too few trials for a prediction interval."
     where = f"prediction interval {fit.pi_low:.2f} to {fit.pi_high:.2f}"
-    if fit.pi_low > 0 or fit.pi_high < 0:
+    one_side = fit.pi_low > 0 or fit.pi_high < 0
+    if one_side and (fit.k < FEW_TRIALS or fit.tau2 == 0):
+        text = (
+            f"Whether a new trial would be on the same side of zero is not known: the {where} rests on {_trials(fit.k)}"
+        )
+        same = " that show no heterogeneity (tau2 = 0), so it says no more than the interval of the mean"
+        return f"{text}{same if fit.tau2 == 0 else ', which tell little of how much trials differ'}."
+    if one_side:
         return f"A new trial is expected on the same side of zero ({where})."
     return f"A new trial may find an effect on either side of zero ({where})."
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
+from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import NotEstimableError, OptionError
+from ipt_evidence.options import names_options
 from ipt_evidence.pooling.result import PooledFits
 from ipt_evidence.pooling.settings import PoolOptions, with_dependence
 from ipt_evidence.pooling.subgroups import pool_by
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +33,7 @@ CONDITION_NAMES = {
 }
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class ContrastFits(Mapping[str, PooledFits]):
     """Fits by contrast, each a :class:`PooledFits` by group; nothing is pooled across contrasts.
@@ -68,7 +72,29 @@ class ContrastFits(Mapping[str, PooledFits]):
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
 
+    def summary(self) -> str:
+        """Return all fits as text, one contrast after the other."""
+        return "\n\n".join(f"{CONTRAST_NAMES.get(name, name)}\n{fits.summary()}" for name, fits in self.fits.items())
 
+    def _repr_html_(self) -> str:
+        first = next(iter(self.fits.values()))
+        columns = [
+            "contrast",
+            "group",
+            "k",
+            "estimate",
+            "ci_low",
+            "ci_high",
+            "p_value",
+            "tau2",
+            "i2",
+            "pi_low",
+            "pi_high",
+        ]
+        return html_table(self.tidy()[columns], f"Pooled effects by contrast: {first.method.describe()}")
+
+
+@names_options(PoolOptions)
 def pool_by_condition(
     effects: pd.DataFrame,
     *,

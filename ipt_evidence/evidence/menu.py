@@ -13,9 +13,20 @@ import numpy as np
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.errors import ConvergenceError, MixedRowsWarning, NotEstimableError, OptionError, Problem, SchemaError
 from ipt_evidence.evidence.menu_analyses import ANALYSES, Analysis, Outcome
-from ipt_evidence.evidence.menu_data import Direction, MenuData, MenuSettings, Unit, quietly, without_blanks
-from ipt_evidence.options import choose
+from ipt_evidence.evidence.menu_data import (
+    Direction,
+    MenuData,
+    MenuSettings,
+    Unit,
+    at_the_callers_line,
+    quietly,
+    without_blanks,
+)
+from ipt_evidence.options import choose, did_you_mean, names_options
+from ipt_evidence.pooling.result_text import SOME_UNKNOWN
 from ipt_evidence.pooling.settings import PoolOptions, resolve_method
+from ipt_evidence.pooling.subgroups import group_cells
+from ipt_evidence.sources.showing import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +36,6 @@ PREDICTION = ("pi_low", "pi_high")
 NNTS = ("nnt_furukawa", "nnt_kraemer")
 STANDARDISED = ("SMD", "SMDH", "SMD1", "D")
 LEFT_OUT = ("analysis", "row", "trial_id", "study", "why")
-MISSING = "(missing)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +105,26 @@ class AnalysisMenu(Mapping[Any, Any]):
         caption = f"Sensitivity analyses: {self.method}. NNT (Furukawa) at {self.control_event_rate:.0%} response."
         start = self.table["group"] + ", " if self.by else ""
         said = (start + self.table["label"] + ": " + self.table["notes"])[self.table["notes"] != ""]
-        return html_table(without_blanks(self.table[shown]), caption, said.tolist())
+        table = without_blanks(self.table[shown])
+        if "n_participants" in table.columns:
+            people = table["n_participants"].astype("string")
+            least = self.table["notes"].str.contains(SOME_UNKNOWN, regex=False)
+            table = table.assign(n_participants=people.where(~least, "≥ " + people))
+        return html_table(table, caption, said.tolist())
+
+    def __repr__(self) -> str:
+        """Return in one line what there is; ``print(menu)`` shows the table."""
+        groups = f"{self.table['group'].nunique()} groups, " if self.by else ""
+        made = self.table.loc[self.table["k"] > 0]
+        ends = f": estimates {made['estimate'].min():.2f} to {made['estimate'].max():.2f}" if len(made) else ""
+        return f"<AnalysisMenu {groups}{len(made)} analyses{ends}>"
+
+    def __str__(self) -> str:
+        """Return the table as text."""
+        return text_of(self._repr_html_())
 
 
+@names_options(PoolOptions)
 def analysis_menu(
     effects: pd.DataFrame,
     *,
@@ -127,7 +154,9 @@ def analysis_menu(
         What outliers, influence, risk of bias and flags look at: every effect for itself (default with
         ``preset="metapsy"``, as in metapsyTools) or one effect per trial (default otherwise).
     low_risk_at_least : int
-        Fewest items in `rob_low_risk_count` (0 to 4); 3 is "rob > 2" of metapsyTools.
+        Fewest items in `rob_low_risk_count` (0 to 4); 3 is "rob > 2" of metapsyTools. With ``unit="rows"`` each effect
+        is judged for itself, as there; with ``unit="trials"`` every effect of the trial has to have them, as in the
+        summary of findings of a report.
     flags : str or sequence of str
         Flags of :func:`ipt_evidence.quality_flags` whose trials ``without_flagged`` leaves out.
     alternative : {"greater", "less"}
@@ -192,7 +221,8 @@ def analysis_menu(
     for group, rows in _groups(effects, names).items():
         data, labels = _prepare(rows, settings)
         start = {"group": group} if names else {}
-        lines = _lines(data, chosen, control_event_rate)
+        with at_the_callers_line():
+            lines = _lines(data, chosen, control_event_rate)
         tables.append([start | line for line, _ in lines])
         for line, outcome in lines:
             if outcome is not None:
@@ -239,9 +269,8 @@ def _chosen(analyses: Sequence[str] | None) -> list[Analysis]:
     wanted = [analyses] if isinstance(analyses, str) else list(analyses)
     unknown = [name for name in wanted if name not in ANALYSES]
     if unknown or not wanted:
-        raise OptionError(
-            f"analyses must be among {', '.join(ANALYSES)}; received {', '.join(map(repr, unknown)) or 'none'}"
-        )
+        received = f"{', '.join(map(repr, unknown)) or 'none'}.{''.join(did_you_mean(x, ANALYSES) for x in unknown)}"
+        raise OptionError(f"analyses must be among {', '.join(ANALYSES)}; received {received}")
     return [ANALYSES[name] for name in dict.fromkeys(wanted)]
 
 
@@ -257,7 +286,7 @@ def _groups(effects: pd.DataFrame, names: tuple[str, ...]) -> dict[str, pd.DataF
     absent = [name for name in names if name not in effects.columns]
     if absent:
         raise OptionError(f"by names columns of the table; not found: {', '.join(absent)}")
-    cells = [effects[name].astype(object).where(effects[name].notna(), MISSING).astype(str) for name in names]
+    cells = [group_cells(effects[name]).astype(str) for name in names]
     keys = [" | ".join(key) for key in zip(*cells, strict=True)]
     positions: dict[str, list[int]] = {}
     for i, key in enumerate(keys):

@@ -109,7 +109,10 @@ def _low_risk_of_bias(data: MenuData) -> Outcome:
     low = _numbers(data, "rob_low_risk_count")
     unknown = data.used & np.isnan(low)
     said = (f"Risk of bias is not known for {data.n_trials(unknown)} trials: left out.",) if unknown.any() else ()
-    return _without(data, data.used & ~(low >= least), f"fewer than {least} items at low risk of bias", *said)
+    out = data.used & ~(low >= least)
+    if data.settings.unit == "trials":
+        out = data.rows_of_their_trials(out)
+    return _without(data, out, f"fewer than {least} items at low risk of bias", *said)
 
 
 def _numbers(data: MenuData, name: str) -> Array:

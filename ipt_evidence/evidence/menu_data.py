@@ -37,6 +37,16 @@ def quietly(*also: type[Warning]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def at_the_callers_line() -> Iterator[None]:
+    """Let warnings from within point at the line that called the function which uses this, each text once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
+        warnings.warn(text, category, stacklevel=4)
+
+
 def without_blanks(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table to be shown, with a dash where a count is missing."""
     counts = [name for name in table.columns if str(table[name].dtype) == "Int64"]
@@ -127,6 +137,12 @@ class MenuData:
         unit = self.base.source.units.unit_of_row
         rows: Mask = (unit >= 0) & units[unit]
         return rows
+
+    def rows_of_their_trials(self, rows: Mask) -> Mask:
+        """Return all rows in use of the trials that have one of some rows."""
+        named = {trial for trial, use in zip(self.trial_of_row, rows, strict=True) if use}
+        found: Mask = self.used & np.array([trial in named for trial in self.trial_of_row], dtype=bool)
+        return found
 
     @cached_property
     def _names(self) -> list[str]:

@@ -29,11 +29,12 @@ from ipt_evidence.evidence.multiverse_run import NUMBERS, Job, engine, run
 from ipt_evidence.options import check_level
 from ipt_evidence.pooling.notes import one_measure
 from ipt_evidence.pooling.units import read_effects
+from ipt_evidence.sources.showing import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SIGNIFICANT = 0.05
+VARIANCE = ("choice", "share", "lowest_mean", "highest_mean", "options", "lowest", "highest")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +111,8 @@ class Multiverse:
             ends = {"lowest_mean": means["mean"].min(), "highest_mean": means["mean"].max()}
             options = {"options": len(means), "lowest": means["mean"].idxmin(), "highest": means["mean"].idxmax()}
             rows.append({"choice": name, "share": between / total if total > 0 else 0.0} | ends | options)
-        return pd.DataFrame(rows).sort_values("share", ascending=False, ignore_index=True)
+        table = pd.DataFrame(rows, columns=list(VARIANCE))
+        return table.sort_values("share", ascending=False, ignore_index=True)
 
     def null_test(self, *, permutations: int = 500, tau2_method: Any = "DL", seed: int = 1) -> NullTest:
         """Test whether the specifications as a whole are further from zero than chance lets expect.
@@ -139,6 +141,16 @@ class Multiverse:
         return html_table(self.summary(), f"Multiverse: {self.measure}", (self.interpretation,)) + html_table(
             self.variance(), "Which choice moves the answer"
         )
+
+    def __repr__(self) -> str:
+        """Return in one line what there is; ``print(...)`` shows the summary."""
+        estimates = self.table["estimate"].dropna()
+        ends = f", estimates {estimates.min():.2f} to {estimates.max():.2f}" if len(estimates) else ""
+        return f"<Multiverse {self.measure}: {len(self.table):,} specifications{ends}>"
+
+    def __str__(self) -> str:
+        """Return the summary and the table of the choices as text."""
+        return text_of(self._repr_html_())
 
 
 def multiverse(
@@ -226,6 +238,7 @@ def multiverse(
     analyses = analyses_of(complete)
     data = data_sets(effects, masks, combinations_of(complete))
     job = Job(tuple(analyses), level, engine(*data.effect.shape))
+    _check_counts(n_jobs, min_trials)
     if client is not None and n_jobs != 1:
         raise OptionError("client and n_jobs exclude each other: a cluster has its own workers")
     with _ticking(progress, data.effect.shape[0]) as tick:
@@ -235,6 +248,17 @@ def multiverse(
     names = table.columns[: list(table.columns).index("data_set")]
     choices = tuple(name for name in names if table.loc[table[name] != NOT_APPLICABLE, name].nunique() > 1)
     return Multiverse(table, choices, measure, level, data)
+
+
+def _check_counts(n_jobs: object, min_trials: object) -> None:
+    """Refuse numbers of workers and of trials that are none; both are named."""
+    faults = []
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        faults.append(f"n_jobs must be a whole number of workers, or -1 for all cores; received {n_jobs!r}")
+    if isinstance(min_trials, bool) or not isinstance(min_trials, int) or min_trials < 1:
+        faults.append(f"min_trials must be a whole number of at least 1; received {min_trials!r}")
+    if faults:
+        raise OptionError("; ".join(faults))
 
 
 def _table(numbers: Any, data: DataSets, analyses: list[Any], names: list[str]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from ipt_evidence.errors import OptionError
 from ipt_evidence.options import Tau2Method, choose
 from ipt_evidence.pooling.batch import OUTPUTS, BatchMethod, outputs_of
 from ipt_evidence.pooling.batch_sums import fit_sums, use_compiled
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ LEVEL = 0.95
 AT_ONCE = 60_000
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class NullTest:
     """Statistics of the specifications as observed and under no effect.

@@ -224,11 +224,11 @@ class Store:
         if folder.exists() and not folder.is_dir():
             raise OptionError(f"checkpoint must be a folder; {str(folder)!r} is a file")
         if header.exists():
-            if json.loads(header.read_text(encoding="utf-8")).get("fingerprint") != mark:
+            if _mark_in(header) != mark:
                 message = "holds another multiverse (other data, choices, level or software); give another folder"
                 raise SchemaError([Problem(message, file=str(folder))], "cannot go on with this checkpoint")
             return cls(folder)
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(not path.name.startswith(f".{HEADER}-") for path in folder.iterdir()):
             raise OptionError(
                 f"checkpoint must be an empty folder or one of an earlier run; {str(folder)!r} is neither"
             )
@@ -261,3 +261,12 @@ def _write_whole(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}-{os.getpid()}")
     part.write_bytes(content)
     part.replace(path)
+
+
+def _mark_in(header: Path) -> object:
+    """Return which job a folder says it belongs to; ``None`` where the note cannot be read."""
+    try:
+        note = json.loads(header.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return note.get("fingerprint") if isinstance(note, dict) else None

@@ -27,6 +27,7 @@ from ipt_evidence.evidence.reproduce_verdict import (
     scale_of,
     untestable,
 )
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ SHOWN = ("published_id", "comparison", "measure", *PRINTED, *NUMBERS, "differenc
 NOTHING = Result(math.nan, math.nan, math.nan, math.nan)
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Reproduction:
     """Published results beside recomputed ones.

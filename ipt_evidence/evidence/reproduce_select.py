@@ -40,8 +40,13 @@ def select_rows(studies: pd.DataFrame, select: Select) -> pd.DataFrame:
 
 def select_mask(studies: pd.DataFrame, select: Select) -> npt.NDArray[np.bool_]:
     """Return which rows :func:`select_rows` keeps, shape ``(rows,)``."""
+    return mask_of(studies, {**DEFAULT_SET, **select})
+
+
+def mask_of(studies: pd.DataFrame, select: Select) -> npt.NDArray[np.bool_]:
+    """Return which rows a selection keeps as it stands, whatever their `analysis_set`, shape ``(rows,)``."""
     keep: npt.NDArray[np.bool_] = np.ones(len(studies), dtype=bool)
-    for key, values in ({**DEFAULT_SET, **select}).items():
+    for key, values in select.items():
         column, kind = _column(key, studies)
         cells = studies[column]
         if kind in LIMITS:

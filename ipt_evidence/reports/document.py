@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from ipt_evidence.errors import OptionError
+from ipt_evidence.options import names_options
+from ipt_evidence.pooling.settings import PoolOptions
 from ipt_evidence.reports import document_sections as sections
 from ipt_evidence.reports import document_words as words
 from ipt_evidence.reports.document_blocks import Block, Report
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
 
     from ipt_evidence.evidence.conditions import ContrastFits
     from ipt_evidence.pooling.result import PooledFit
-    from ipt_evidence.pooling.settings import PoolOptions
     from ipt_evidence.reports.evidence_page import DataNote
 
 FORMATS = (".html", ".docx")
 CONDITIONS = ("depression", "eating_disorder", "anxiety")
 
 
+@names_options(PoolOptions)
 def write_report(
     path: str | PathLike[str],
     effects: pd.DataFrame | PooledFit,

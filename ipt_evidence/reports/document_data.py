@@ -58,6 +58,19 @@ def note_of(rows: pd.DataFrame) -> DataNote | None:
     return note
 
 
+def read_from(rows: pd.DataFrame | None) -> str:
+    """Return which file the rows of a table were read from, as a sentence; empty when the table does not know."""
+    source = {} if rows is None else rows.attrs.get("source", {})
+    if not source.get("sha256"):
+        return ""
+    name = source.get("file") or source.get("name") or "a file without a name"
+    version = f", version {source['version']}" if source.get("version") else ""
+    since = "changes made to the table after reading are not recorded"
+    if source["sha256"] == _shipped()[1].sha256:
+        since = "the rows used are no longer all as they were read"
+    return f"Data: read from {name}{version}, SHA-256 {source['sha256']}; {since}."
+
+
 def _equal(first: pd.Series[Any], second: pd.Series[Any]) -> bool:
     a = first.astype(object).where(first.notna(), "").astype(str).to_numpy()
     b = second.astype(object).where(second.notna(), "").astype(str).to_numpy()

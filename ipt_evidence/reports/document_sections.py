@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipt_evidence.errors import ConvergenceError, EvidenceWarning, NotEstimableError, OptionError
 from ipt_evidence.reports import document_words as words
 from ipt_evidence.reports.document_blocks import Block, FigureBlock, Heading, Items, Paragraph, TableBlock
+from ipt_evidence.reports.document_data import read_from
 from ipt_evidence.reports.document_select import Material
 from ipt_evidence.reports.document_tables import (
     absolute_table,
@@ -40,6 +41,7 @@ TRIAL_COLUMNS = (
     *("study", "country", "population", "diagnosis", "arm_1", "arm_2", "format", "n_sessions", "n_1", "n_2"),
     *("instruments", "risk_of_bias"),
 )
+MAIN_ANALYSES = ("combined", "overall")
 TRIALS_FOR_INFLUENCE, TRIALS_FOR_BIAS = 3, 3
 DOI = re.compile(r"10\.\d{4,9}/[^\s();,]+")
 
@@ -118,7 +120,7 @@ def the_question(material: Material) -> Iterator[Block]:
     yield Heading("Data")
     note = material.data
     if note is None:
-        yield Paragraph("A table given by the user; no version of it was recorded.")
+        yield Paragraph(read_from(rows) or "A table given by the user; no version of it was recorded.")
     else:
         version = f", version {note.version}" if note.version else ""
         yield Paragraph(f"{note.name}{version}: {note.rows:,} comparisons of {note.trials:,} trials.")
@@ -194,7 +196,19 @@ def the_sensitivity(material: Material, analyses: Analyses) -> Iterator[Block]:
     for text in (analyses.leave_one_out, analyses.influence):
         if text:
             yield Paragraph(words.sentence(text))
+    if material.fit is not None and material.fit.k >= TRIALS_FOR_INFLUENCE:
+        yield _menu_figure(analyses.menu)
     yield TableBlock(menu_table(analyses.menu), broad=True)
+
+
+def _menu_figure(menu: AnalysisMenu) -> FigureBlock:
+    from ipt_evidence.figures.alt_text import alt_text
+    from ipt_evidence.figures.menu_plot import menu_plot
+
+    figure = menu_plot(menu, reference=next((name for name in MAIN_ANALYSES if name in menu), None))
+    caption = "The same trials analysed in other ways; the table below says how."
+    said = f"{caption} Where all diamonds stand at the dotted line, the choice does not matter."
+    return FigureBlock(figure, said, alt_text(figure))
 
 
 def the_missing(material: Material, analyses: Analyses) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ipt_evidence.evidence.conditions import CONDITION_NAMES, CONTRAST_NAMES
 from ipt_evidence.figures.wording import capitalise, favours, humanise, listed, measure_names, number
 from ipt_evidence.pooling.result import RATIO_MEASURES, PooledFit
+from ipt_evidence.pooling.result_text import people_text
 from ipt_evidence.reports.findings_facts import IMPORTANT, STANDARDISED, shown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def answer(fit: PooledFit | None) -> str:
         )
     worse, better = favours([fit.studies])
     zero = fit.ci_low <= 0 <= fit.ci_high
-    people = "" if fit.n_participants is None else f" with {_people(fit)} participants"
+    people = "" if fit.n_participants is None else f" with {people_text(fit)} participants"
     if fit.k == 1:
         trial = str(fit.studies.loc[fit.studies["included"].astype(bool), "study"].iloc[0])
         start = f"One randomised trial ({trial}{people}) "
@@ -61,11 +62,6 @@ def answer(fit: PooledFit | None) -> str:
 def _winner(fit: PooledFit) -> str:
     worse, better = favours([fit.studies])
     return better if fit.estimate > 0 else worse
-
-
-def _people(fit: PooledFit) -> str:
-    partial = any(note.startswith("Participants are known") for note in fit.notes)
-    return f"{'at least ' if partial else ''}{fit.n_participants:,}"
 
 
 def in_numbers(fit: PooledFit, rate: float) -> list[str]:
@@ -114,10 +110,9 @@ def _meaning(fit: PooledFit, rate: float) -> list[str]:
 
 def question(rows: pd.DataFrame, condition: str, contrast: str, phase: str | None) -> list[str]:
     """Return the question a report answers: people, treatment, comparison, outcome, phase."""
-    arms = contrast.split("_vs_", 1)
     lines = [f"People: treated for {condition_name(condition)}{_mixed(rows, 'population_group')}."]
     lines.append(f"Comparison: {contrast_name(contrast)}{_mixed(rows, 'comparator')}.")
-    if len(arms) == 2 and "combined" in arms:
+    if contrast in CONTRAST_NAMES and "combined" in contrast.split("_vs_"):
         lines.append("Combined means IPT together with pharmacotherapy.")
     lines.append(f"Outcome: as the trials measured it{_mixed(rows, 'instrument_family', limit=6)}.")
     if phase is not None:

@@ -18,6 +18,7 @@ from ipt_evidence.figures.alt_text import alt_text
 from ipt_evidence.figures.forest import forest_plot
 from ipt_evidence.figures.output import save_figure
 from ipt_evidence.pooling.result import PooledFit
+from ipt_evidence.pooling.result_text import people_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 PAGE = "index.html"
 TABLE = "pooled_by_condition.csv"
 FORMATS = ("svg", "png")
+SHIPPED = "ipt"
+BESIDE = {
+    "claims.html": "What patients are told, and what the trials say",
+    "reproduction.html": "Published results, computed again",
+}
+"""Pages about the shipped data that are linked where they lie in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,8 @@ def write_evidence(
         fits.tidy().to_csv(folder / TABLE, index=False)
         pages = _write_reports(reports or {}, folder)
         sections = [_section(contrast, groups, folder, pages) for contrast, groups in fits.items()]
-        page = _render(sections, fits, data, exclusions, phase)
+        beside = {name: text for name, text in BESIDE.items() if data.name == SHIPPED and (target / name).exists()}
+        page = _render(sections, fits, data, exclusions, phase, beside)
         (folder / PAGE).write_text(page, encoding="utf-8")
         for old in (*target.glob("forest_*.*"), *target.glob("report_*.html")):
             old.unlink()
@@ -141,7 +149,7 @@ def _row(group: Any, fit: PooledFit) -> dict[str, Any]:
     return {
         "condition": CONDITION_NAMES.get(str(group), str(group)),
         "k": fit.k,
-        "n": "–" if fit.n_participants is None else f"{fit.n_participants:,}",
+        "n": people_text(fit) or "–",
         "effect": effect if fit.k else "no usable trial",
         "prediction": f"{_number(fit.pi_low)} to {_number(fit.pi_high)}" if fit.pi_low == fit.pi_low else "–",
         "tau2": f"{fit.tau2:.3f}" if several else "–",
@@ -177,7 +185,12 @@ def _data_uri(path: Path) -> str:
 
 
 def _render(
-    sections: list[dict[str, Any]], fits: ContrastFits, data: DataNote, exclusions: pd.DataFrame, phase: str
+    sections: list[dict[str, Any]],
+    fits: ContrastFits,
+    data: DataNote,
+    exclusions: pd.DataFrame,
+    phase: str,
+    beside: Mapping[str, str],
 ) -> str:
     """Return the page as HTML; every value is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -191,6 +204,7 @@ def _render(
         method=method,
         data=data,
         phase=phase,
+        beside=beside,
         exclusions=exclusions.to_dict("records"),
         reasons=exclusions["reason"].value_counts().items(),
     )

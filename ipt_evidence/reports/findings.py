@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.evidence.conditions import CONDITION_NAMES, CONTRAST_NAMES, ContrastFits
-from ipt_evidence.figures.wording import humanise, is_ratio, measure_names, number
+from ipt_evidence.figures.wording import arm_1, humanise, is_ratio, measure_names, number
 from ipt_evidence.pooling.result import PooledFit, PooledFits
+from ipt_evidence.pooling.result_text import people_text
 from ipt_evidence.reports.findings_facts import IMPORTANT, STANDARDISED, domain_facts
 from ipt_evidence.reports.findings_judgements import (
     DOMAINS,
@@ -23,6 +24,7 @@ from ipt_evidence.reports.findings_judgements import (
     read_judgements,
 )
 from ipt_evidence.reports.tables import Column, ReportTable, report_table, without_empty
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     from ipt_evidence.diagnostics.bias_table import BiasTable
@@ -47,6 +49,7 @@ FACTS = (
 )
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class SummaryOfFindings:
     """What was found and how certain it is.
@@ -237,6 +240,7 @@ def _numbers(row: _Row, judged: RowJudgement | None, rate: float) -> dict[str, A
     values |= _absolute(fit, rate)
     values["certainty"] = judged.certainty if judged is not None and judged.certainty else NOT_JUDGED
     values["certainty_text"] = _certainty_text(judged)
+    values["people_text"] = people_text(fit)
     return values
 
 
@@ -273,13 +277,12 @@ def _main(rows: list[dict[str, Any]], notes: tuple[str, ...], rate: float) -> Re
     import pandas as pd
 
     cells = [_cells(row, rate) for row in rows]
-    data = pd.DataFrame(rows).drop(columns=["certainty_text"]).astype({"n_participants": "Int64"})
+    data = pd.DataFrame(rows).drop(columns=["certainty_text", "people_text"]).astype({"n_participants": "Int64"})
     return without_empty(report_table(data, MAIN, cells, caption="Summary of findings", notes=notes))
 
 
 def _cells(row: dict[str, Any], rate: float) -> list[str]:
-    people = "–" if row["n_participants"] is None else f"{row['n_participants']:,}"
-    start = [row["label"], str(row["k"]), people, _effect(row)]
+    start = [row["label"], str(row["k"]), row["people_text"] or "–", _effect(row)]
     if math.isnan(row["response_rate"]):
         absolute = ["–", "–", "–", "–"]
     else:
@@ -331,7 +334,8 @@ def _facts(
 
 def _notes(rows: list[_Row], rate: float) -> Iterator[str]:
     levels = dict.fromkeys(f"{100 * row.fit.method.level:g}%" for row in rows)
-    yield f"In brackets: {', '.join(levels)} confidence interval. Positive effects favour arm 1 (the arm with IPT)."
+    which = arm_1([row.fit.studies for row in rows])
+    yield f"In brackets: {', '.join(levels)} confidence interval. Positive effects favour arm 1{which}."
     if any(row.fit.k and row.fit.measure in STANDARDISED for row in rows):
         yield (
             f"That {100 * rate:.0f} of 100 respond without arm 1 is an assumption; response and number needed to treat "

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ipt_evidence.diagnostics.showing import p_text
 from ipt_evidence.errors import ConvergenceError, EvidenceWarning, NotEstimableError, OptionError
-from ipt_evidence.figures.wording import humanise, number
+from ipt_evidence.figures.wording import COUNTRIES, capitalise, humanise, number
 from ipt_evidence.pooling.result import RATIO_MEASURES, PooledFit
+from ipt_evidence.pooling.result_text import people_text
 from ipt_evidence.reports.tables_bias import bias_rating
-from ipt_evidence.reports.tables_study import COUNTRIES, POPULATIONS, pooled_rows
+from ipt_evidence.reports.tables_study import POPULATIONS, pooled_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +176,7 @@ def _imprecision(fit: PooledFit, important: float) -> tuple[str, ...]:
     level = f"{100 * fit.method.level:g}%"
     side = "includes" if fit.ci_low <= 0 <= fit.ci_high else "excludes"
     facts = [f"{level} CI {shown(fit, fit.ci_low)} to {shown(fit, fit.ci_high)}: {side} no difference."]
-    people = "unknown" if fit.n_participants is None else f"{fit.n_participants:,}"
+    people = people_text(fit) or "unknown"
     if fit.measure not in STANDARDISED:
         return (*facts, f"Participants: {people}.")
     facts.append(_against(fit, important))
@@ -184,9 +185,11 @@ def _imprecision(fit: PooledFit, important: float) -> tuple[str, ...]:
         facts.append(f"Participants unknown; one trial able to see {important:g} needs {needed:,}.")
     else:
         reached = "reached" if fit.n_participants >= needed else "not reached"
+        if people.startswith("at least") and reached == "not reached":
+            reached = "not reached by those that are known"
         facts.append(
-            f"{people} participants; optimal information size for {important:g} ({POWER:.0%} power): {needed:,}, "
-            f"{reached}."
+            f"{capitalise(people)} participants; optimal information size for {important:g} ({POWER:.0%} power): "
+            f"{needed:,}, {reached}."
         )
     return tuple(facts)
 

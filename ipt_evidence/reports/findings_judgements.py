@@ -10,6 +10,7 @@ from typing import Any
 
 from ipt_evidence.errors import Problem, SchemaError
 from ipt_evidence.sources.mapping_yaml import load_yaml
+from ipt_evidence.sources.showing import readable, table_html
 
 SERIOUS = {"not serious": 0, "serious": 1, "very serious": 2}
 SUSPECTED = {"undetected": 0, "strongly suspected": 1}
@@ -65,6 +66,7 @@ class RowJudgement:
         return all(row.get(name) == value for name, value in self.row.items())
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Judgements:
     """A file of judgements.
@@ -82,6 +84,13 @@ class Judgements:
     judged_by: str
     date: str
     file: str
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        rows = [{**row.row, **{name: found.level for name, found in row.domains.items()}} for row in self.rows]
+        caption = f"Judgements of certainty, {self.file}"
+        return table_html(pd.DataFrame(rows).fillna("-"), caption, (f"Judged by {self.judged_by}, {self.date}.",))
 
 
 def read_judgements(path: str | PathLike[str]) -> Judgements:

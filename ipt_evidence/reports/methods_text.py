@@ -23,6 +23,7 @@ from ipt_evidence.reports.methods_text_sentences import (
 )
 from ipt_evidence.reports.tables import Column, ReportTable, report_table
 from ipt_evidence.reports.tables_study import pooled_rows
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,7 @@ COLUMNS = (
 )
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class MethodsText:
     """How the numbers were made, in words.
@@ -159,11 +161,11 @@ def methods_text(
     Effects are standardised mean differences (Hedges' g) on which positive values favour the intervention over the
     comparator
     """
-    from ipt_evidence.reports.document_data import note_of
+    from ipt_evidence.reports.document_data import note_of, read_from
 
     rows = _rows(fit)
     known = data if data is not None else note_of(rows) if rows is not None else None
-    made = [*_made(fit, rows), *also, about_data(known), about_software()]
+    made = [*_made(fit, rows), *also, about_data(known, read_from(rows)), about_software()]
     return MethodsText(tuple(made))
 
 
@@ -178,6 +180,8 @@ def _rows(fit: Any) -> pd.DataFrame | None:
         return pd.concat(parts) if parts else None
     if isinstance(fit, MetaRegression):
         return fit.studies[fit.studies["included"].astype(bool)]
+    if isinstance(fit, MultilevelFit):
+        return fit.effects[fit.rows["included"].to_numpy(dtype=bool)]
     return None
 
 
@@ -196,7 +200,7 @@ def _made(fit: Any, rows: pd.DataFrame | None) -> Iterator[Sentence]:
         yield from about_effects(fit.measure, rows)
         yield from about_regression(fit)
     elif isinstance(fit, MultilevelFit):
-        yield from about_effects(fit.measure, None)
+        yield from about_effects(fit.measure, rows)
         yield from about_multilevel(fit)
     else:
         raise OptionError(

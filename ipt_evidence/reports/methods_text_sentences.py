@@ -214,10 +214,10 @@ def about_multilevel(fit: MultilevelFit) -> Iterator[Sentence]:
     yield Sentence("13d", text, ("i2", "q"))
 
 
-def about_data(data: DataNote | None) -> Sentence:
-    """Return which data, in which version, were used."""
+def about_data(data: DataNote | None, read: str = "") -> Sentence:
+    """Return which data, in which version, were used; `read` says from which file the rows are, if that is known."""
     if data is None:
-        return Sentence("27", "No version of the data was recorded.")
+        return Sentence("27", read or "No version of the data was recorded.")
     version = f", version {data.version}" if data.version else ""
     size = f" ({data.rows:,} comparisons of {data.trials:,} trials)"
     return Sentence("27", f"Data: {data.name}{version}{size}, SHA-256 {data.sha256}.")

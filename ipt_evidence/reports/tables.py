@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ipt_evidence.errors import OptionError
+from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,7 @@ class Column:
     wide: bool = False
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportTable:
     """A table as it stands in a report: the first column names the rows.

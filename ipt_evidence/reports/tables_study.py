@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ipt_evidence.errors import OptionError
-from ipt_evidence.figures.wording import capitalise, humanise
+from ipt_evidence.figures.wording import COUNTRIES, FORMATS, arm_1, capitalise, humanise
 from ipt_evidence.pooling.result import PooledFit
 from ipt_evidence.pooling.studies_table import labels
 from ipt_evidence.reports.tables import Column, ReportTable, printable, report_table, without_empty
@@ -16,22 +17,13 @@ from ipt_evidence.reports.tables_bias import bias_rating
 if TYPE_CHECKING:
     import pandas as pd
 
-COUNTRIES = {
-    "us": "United States",
-    "uk": "United Kingdom",
-    "eu": "Europe",
-    "can": "Canada",
-    "au": "Australia",
-    "oth": "other",
-}
-FORMATS = {"ind": "individual", "grp": "group", "tel": "telephone", "oth": "mixed or other"}
 COLUMNS = (
     Column("study", "Trial"),
     Column("year", "Year", "right"),
     Column("country", "Country"),
     Column("population", "Population", wide=True),
     Column("diagnosis", "Diagnosis", wide=True),
-    Column("arm_1", "Arm 1 (IPT)", wide=True),
+    Column("arm_1", "Arm 1", wide=True),
     Column("arm_2", "Arm 2", wide=True),
     Column("format", "Format"),
     Column("n_sessions", "Sessions", "right"),
@@ -104,6 +96,8 @@ def study_table(
     chosen = _chosen(columns)
     named = columns is None and all(year in study for study, year in zip(data["study"], data["year"], strict=True))
     shown = [column for column in chosen if not (named and column.name == "year")]
+    if arm_1([rows.assign(included=True)]) in (" (IPT)", " (the arm with IPT)", " (combined treatment)"):
+        shown = [replace(column, header="Arm 1 (IPT)") if column.name == "arm_1" else column for column in shown]
     cells = data[[column.name for column in shown]].replace("", UNKNOWN).to_numpy(dtype=object)
     return without_empty(report_table(data, shown, cells, caption=caption, notes=NOTES))
 
@@ -166,7 +160,7 @@ def _arms(rows: pd.DataFrame, side: int) -> dict[str, float]:
     """Return the arms on one side of the comparisons, each with its largest number of participants."""
     import pandas as pd
 
-    names = [f"arm_{side}"] * len(rows)
+    names = [f"arm {side}"] * len(rows)
     if f"arm_{side}" in rows.columns:
         names = [printable(x) if _there(x) else f"arm {side}" for x in rows[f"arm_{side}"]]
     sizes = pd.Series(float("nan"), index=range(len(rows)))

@@ -185,12 +185,14 @@ def test_data_convert_writes_the_format_asked_for(table: Path) -> None:
     assert (wrong.exit_code, "colour" in wrong.stderr) == (2, True)
 
 
-def test_data_flags_find_the_standard_errors_typed_as_sd() -> None:
+def test_data_flags_find_the_standard_errors_typed_as_sd(table: Path) -> None:
     frame = table_of(run("data", "flags", "--format", "csv"))
     assert set(frame.loc[frame["flag"] == "se_as_sd", "trial_id"]) == {"lenze2017"}
     shown = run("data", "flags")
     assert "lenze2017" in shown.stdout
     assert "nothing was changed" in shown.stderr
+    nothing = run("data", "flags", str(table))
+    assert (nothing.stdout, nothing.stderr.strip()) == ("", "No flags.")
 
 
 def test_files_in_columns_of_other_names(table: Path) -> None:

@@ -76,7 +76,7 @@ def test_an_interval_over_zero_is_said_as_altman_proposed() -> None:
     )
     clear = absolute_effects(fit(-0.5, -0.8, -0.2), sd_points={}).tidy().set_index("quantity")["in_words"]
     assert clear["nnt_furukawa"] == "9.1 to treat for one more bad outcome (19.5 to 6.7)"
-    assert clear["response_difference"] == "-11% respond (-15% to -5%)"
+    assert clear["response_difference"] == "response rate -11 percentage points (-15 to -5)"
     none = absolute_effects(fit(0.0, -0.1, 0.1), sd_points={}).tidy().set_index("quantity")["in_words"]
     assert none["nnt_furukawa"] == "no difference at any number treated"
 
@@ -97,6 +97,16 @@ def test_control_sds_are_pooled_within_control_arms() -> None:
     assert len(arms) == arms["trial_id"].nunique() == epds["k"]
     assert epds["sd"] == pytest.approx(np.sqrt(((n - 1) * sd**2).sum() / (n - 1).sum()), rel=SAME)
     assert "Lenze 2017" not in epds["trials"]
+
+
+def test_a_table_of_control_sds_belongs_to_who_asked() -> None:
+    mine = control_sds()
+    before = mine.copy()
+    mine.loc[:, "sd"] = -1.0
+    mine["k"] = 0
+    pd.testing.assert_frame_equal(control_sds(), before)
+    some = ipt.load_dataset("ipt", analysis_set=None).query("trial_id == 'elkin1989'")
+    assert control_sds(some)["k"].max() == 1
 
 
 def test_default_points_say_their_source_and_are_for_depression() -> None:

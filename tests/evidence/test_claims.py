@@ -82,6 +82,19 @@ def test_groups_hold_the_numbers_of_claims_about_several(found: Claims) -> None:
     assert found.groups.set_index(["claim_id", "group"]).loc[("c15", "body dysmorphic disorder"), "k"] == 0
 
 
+def test_readings_that_the_declaration_states_are_true_of_the_data(found: Claims, effects: pd.DataFrame) -> None:
+    c02 = row(found, "c02")
+    assert c02["checks"] == "the interval is above zero: yes; the effect is at least 0.5: no"
+    assert "Who reads the two as one condition would say not supported" in c02["why"]
+    c16 = found.groups[found.groups["claim_id"] == "c16"].set_index("group")["estimate"]
+    assert (c16.drop(["depression", "eating disorders"]) >= c16["depression"]).all()
+    assert "have pooled effects that are no smaller" in row(found, "c16")["beyond"]
+    acute = effects[(effects["phase"] == "acute") & (effects["contrast"] == "ipt_vs_control")]
+    plain = ipt.pool(acute[(acute["condition"] == "depression") & (acute["population_group"] == "adults")])
+    assert plain.ci_low <= 0
+    assert row(found, "c09")["verdict"] == "mixed"
+
+
 def test_no_evidence_is_not_false(found: Claims) -> None:
     eating = row(found, "c03")
     assert eating["certainty"].startswith("no trial with numbers to pool in this data set; 4 trials without numbers")
@@ -100,6 +113,10 @@ def test_certainty_says_what_would_change_the_verdict(found: Claims) -> None:
     assert "Per unit of n_sessions the effect changes by" in row(found, "c14")["certainty"]
     assert "either side of zero (prediction interval" in row(found, "c02")["certainty"]
     assert "participants are known for 1 of 2 trials" in row(found, "c12")["certainty"]
+    for name in ("c08", "c09"):
+        said = row(found, name)["certainty"]
+        assert "A new trial is expected" not in said
+        assert "rests on 3 trials that show no heterogeneity (tau2 = 0), so it says no more" in said
 
 
 def test_bias_is_said_where_there_are_ten_trials(tmp_path: Path) -> None:

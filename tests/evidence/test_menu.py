@@ -84,8 +84,9 @@ def test_each_analysis_is_the_fit_of_the_rows_that_are_left(menu: AnalysisMenu, 
 
 def test_who_leaves_is_who_the_rule_means(menu: AnalysisMenu, depression: pd.DataFrame) -> None:
     out = menu.left_out
-    low = set(depression.index[~(depression["rob_low_risk_count"] >= 3) & depression["effect"].notna()])
-    assert set(out.loc[out["analysis"] == "low_risk_of_bias", "row"]) == low
+    used = depression[depression["effect"].notna()]
+    high = used["trial_id"].isin(used.loc[~(used["rob_low_risk_count"] >= 3), "trial_id"])
+    assert set(out.loc[out["analysis"] == "low_risk_of_bias", "row"]) == set(used.index[high])
     fit = menu["combined"]
     apart = fit.studies[(fit.studies["ci_low"] > fit.ci_high) | (fit.studies["ci_high"] < fit.ci_low)]
     assert set(out.loc[out["analysis"] == "outliers_removed", "trial_id"]) == set(apart["trial_id"])
@@ -93,6 +94,19 @@ def test_who_leaves_is_who_the_rule_means(menu: AnalysisMenu, depression: pd.Dat
     biggest = depression.groupby("trial_id")["effect"].max()
     kept = depression.drop(index=out.loc[out["analysis"] == "highest", "row"]).set_index("trial_id")["effect"]
     pd.testing.assert_series_equal(kept.sort_index(), biggest.sort_index(), check_names=False)
+
+
+def test_low_risk_of_bias_is_that_of_the_report_by_trial_and_of_metapsytools_by_effect(
+    menu: AnalysisMenu, depression: pd.DataFrame
+) -> None:
+    low = menu.tidy().set_index("analysis").loc["low_risk_of_bias", "k"]
+    assert f"{low} of 31 trials with a rating are at low risk" in str(
+        ipt.summary_of_findings(menu["combined"]).facts.cells
+    )
+    by_effect = analysis_menu(depression, unit="rows", analyses=["low_risk_of_bias"])
+    out = by_effect.left_out["row"]
+    assert set(out) == set(depression.index[~(depression["rob_low_risk_count"] >= 3) & depression["effect"].notna()])
+    assert by_effect.tidy()["trials"][0] > low
 
 
 def test_excluded_names_whole_trials_once_and_single_effects_with_their_instrument(menu: AnalysisMenu) -> None:
@@ -181,6 +195,7 @@ def test_mixed_questions_are_warned_of_once() -> None:
     with pytest.warns(MixedRowsWarning) as caught:
         analysis_menu(table, analyses=POOLING)
     assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
 def test_numbers_needed_to_treat_follow_the_rate(depression: pd.DataFrame) -> None:
@@ -238,3 +253,12 @@ def test_tables_that_cannot_be_used() -> None:
     bad.loc[[0, 2], "rob_low_risk_count"] = ["low", "?"]
     with pytest.raises(SchemaError, match=r"(?s)row 1.*'low'.*row 3.*'\?'"):
         analysis_menu(bad)
+
+
+def test_a_slip_of_the_name_of_an_analysis_is_seen() -> None:
+    table = pd.DataFrame({"effect": [0.2, 0.5, 0.9], "variance": 0.04, "trial_id": ["a", "b", "c"]})
+    with pytest.raises(OptionError, match="Did you mean 'overall'"):
+        analysis_menu(table, analyses=["overal"])
+    menu = analysis_menu(table, analyses=["overall"])
+    assert repr(menu) == "<AnalysisMenu 1 analyses: estimates 0.53 to 0.53>"
+    assert str(menu).startswith("Sensitivity analyses: ")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +81,13 @@ def test_choices_that_move_nothing_have_no_share(effects):
     assert same.table["data_set"].nunique() == 2
 
 
+def test_one_specification_has_no_choice_that_moves_it(effects):
+    one = {"effect_rule": ["aggregate"], "tau2_method": ["DL"], "ci_method": ["wald"], "adjustment": ["none"]}
+    found = ipt.multiverse(effects, which={}, how=one)
+    assert (len(found.table), found.choices, len(found.variance())) == (1, (), 0)
+    assert "moves it most" not in found.interpretation
+
+
 def test_summary_counts_by_hand(every):
     s, t = every.summary().iloc[0], every.table
     assert s["specifications"] == len(t)
@@ -111,6 +122,54 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(effects, tmp_pat
     assert not list(folder.glob(".*"))
 
 
+KILLED = """
+import os, signal, sys
+import pandas as pd
+import ipt_evidence as ipt
+from ipt_evidence.evidence import multiverse_run
+
+multiverse_run.CHUNK = 3
+table = pd.read_csv(sys.argv[1])
+
+def kill(done, total):
+    if done > total / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+since = {str(year): (lambda t, year=year: t["year"] >= year) for year in range(1990, 2010, 4)}
+which = {"rating": {"all": None, "self": {"rating": "self"}}, "from": since}
+ipt.multiverse(table, which=which, checkpoint=sys.argv[2], progress=kill)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+def test_a_killed_process_loses_nothing_that_was_done(effects, tmp_path, monkeypatch):
+    monkeypatch.setattr(multiverse_run, "CHUNK", 3)
+    path, folder = tmp_path / "table.csv", tmp_path / "unfinished"
+    effects[["trial_id", "effect", "variance", "year", "rating"]].dropna().to_csv(path, index=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED, path, folder], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    kept = len(list(folder.glob("chunk-*")))
+    table = pd.read_csv(path)
+    since = {str(year): (lambda t, year=year: t["year"] >= year) for year in range(1990, 2010, 4)}
+    which = {"rating": {"all": None, "self": {"rating": "self"}}, "from": since}
+    seen = []
+    again = ipt.multiverse(
+        table, which=which, checkpoint=folder, progress=lambda done, total: seen.append(done / total)
+    )
+    assert 0 < kept < len(seen)
+    pd.testing.assert_frame_equal(again.table, ipt.multiverse(table, which=which).table, check_exact=True)
+
+
+def test_a_process_killed_at_its_first_file_can_start_again(effects, tmp_path):
+    torn = tmp_path / "one"
+    torn.mkdir()
+    (torn / ".multiverse.json-123").write_text('{"finger')
+    assert len(ipt.multiverse(effects, which=WHICH, how=HOW, checkpoint=torn).table) == 72
+    (torn / "multiverse.json").write_text("torn by hand")
+    with pytest.raises(SchemaError, match="another multiverse"):
+        ipt.multiverse(effects, which=WHICH, how=HOW, checkpoint=torn)
+
+
 def test_a_folder_of_another_job_is_refused(effects, tmp_path):
     ipt.multiverse(effects, which=WHICH, how=HOW, checkpoint=tmp_path / "one")
     with pytest.raises(SchemaError, match="another multiverse"):
@@ -142,6 +201,8 @@ def test_faults_are_named_all_at_once(effects):
         ipt.multiverse(effects, how={"tau2_method": "REML"})
     with pytest.raises(NotEstimableError):
         ipt.multiverse(effects.assign(effect=np.nan))
+    with pytest.raises(OptionError, match=r"n_jobs must.*received 0; min_trials must.*received -1"):
+        ipt.multiverse(effects, n_jobs=0, min_trials=-1)
 
 
 def test_small_selections_keep_their_row_without_numbers(effects):

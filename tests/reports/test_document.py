@@ -101,7 +101,7 @@ def test_drawings_have_role_title_description_and_ids_of_their_own(text: str) ->
     page = Page()
     page.feed(text)
     drawings = page.all("svg")
-    assert len(drawings) == 2
+    assert len(drawings) == 3
     ids = [str(attrs["id"]) for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for drawing in drawings:
@@ -152,7 +152,7 @@ def test_word_document_has_headings_captions_and_tables_with_header_rows(word: P
     xml = zipfile.ZipFile(word).read("word/document.xml").decode()
     assert xml.count("<w:tblHeader/>") == len(tables)
     styles = [p.style.name for p in document.paragraphs]
-    assert styles.count("Caption") == len(tables) + 2
+    assert styles.count("Caption") == len(tables) + 3
     assert styles.count("Heading 1") == 10
     assert document.core_properties.title == "IPT vs control: anxiety (PTSD included)"
 

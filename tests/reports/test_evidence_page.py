@@ -54,6 +54,14 @@ def test_main_job_writes_table_figures_and_page(built: tuple[Path, Result]) -> N
     assert (folder / "my_notes.txt").exists()
 
 
+def test_pages_of_claims_and_of_published_results_are_linked(built: tuple[Path, Result]) -> None:
+    page = (built[0] / "index.html").read_text(encoding="utf-8")
+    for name in ("claims", "reproduction"):
+        assert f'<a href="{name}.html">' in page
+        assert "<h1" in (built[0] / f"{name}.html").read_text(encoding="utf-8")
+        assert (built[0] / f"{name}.csv").exists()
+
+
 def test_conditions_without_a_usable_trial_are_shown(built: tuple[Path, Result]) -> None:
     table = pd.read_csv(built[0] / "pooled_by_condition.csv").set_index(["contrast", "group"])
     assert table.loc[("ipt_vs_control", "eating_disorder"), "k"] == 0

@@ -52,7 +52,7 @@ def test_printed_cells_agree_with_the_values(unjudged: SummaryOfFindings) -> Non
     table = unjudged.table
     cells = dict(zip([column.name for column in table.columns], table.cells[0], strict=True))
     assert cells["effect"] == "g = 0.46 (0.31 to 0.62)"
-    assert cells["n_participants"] == "2,766"
+    assert cells["n_participants"] == "at least 2,766"
     assert cells["without"] == "20 of 100"
     assert cells["response"] == "35 (30 to 41)"
     assert cells["certainty"] == "not judged"
@@ -161,7 +161,8 @@ def test_facts_are_counted_from_the_trials(depression: pd.DataFrame, unjudged: S
     perinatal = depression.loc[depression["population_group"] == "perinatal", "trial_id"].nunique()
     assert f"perinatal {perinatal}" in facts["indirectness"]
     assert "beyond the smallest difference" in facts["imprecision"]
-    assert "2,766 participants; optimal information size for 0.24 (80% power): 546, reached" in facts["imprecision"]
+    assert "At least 2,766 participants; optimal information size for 0.24 (80% power): 546" in facts["imprecision"]
+    assert facts["imprecision"].endswith("546, reached.")
     assert facts["publication_bias"].startswith("The pooled effect of 0.46 becomes")
 
 
@@ -196,3 +197,17 @@ def test_ratios_have_no_response_rate_and_groups_without_trials_keep_their_row()
 def test_what_is_no_fit_is_refused() -> None:
     with pytest.raises(OptionError, match="pool_by_condition"):
         summary_of_findings(pd.DataFrame())  # type: ignore[arg-type]
+
+
+def test_what_is_partly_known_and_who_is_favoured(anxiety_fit: PooledFit) -> None:
+    found = summary_of_findings(anxiety_fit)
+    assert found.tidy()["n_participants"].tolist() == [127]
+    assert "| at least 127 |" in found.to_markdown()
+    assert "At least 127 participants" in found.to_markdown()
+    assert "not reached by those that are known" in found.to_markdown()
+    assert "Positive effects favour arm 1 (IPT)." in found.notes[0]
+    rows = anxiety_fit.source.effects
+    other = summary_of_findings(ipt.pool(rows.assign(contrast="psychotherapy_vs_control"), dependence="aggregate"))
+    assert "Positive effects favour arm 1 (psychotherapy)." in other.notes[0]
+    plain = summary_of_findings(ipt.pool(rows.drop(columns=["contrast", "arm_1", "arm_2"]), dependence="aggregate"))
+    assert "Positive effects favour arm 1." in plain.notes[0]

@@ -71,8 +71,24 @@ def test_shipped_rows_are_recognised_and_changed_ones_are_not() -> None:
     assert SHA.search(methods_text(ipt.pool(rows)).text)
     changed = rows.copy()
     changed.loc[changed.index[0], "mean_1"] += 1
-    assert "No version of the data was recorded" in methods_text(ipt.pool(changed)).text
+    assert "the rows used are no longer all as they were read" in methods_text(ipt.pool(changed)).text
     assert "No version of the data was recorded" in methods_text(ipt.pool(TABLE)).text
+    without = changed.copy()
+    without.attrs = {}
+    assert "No version of the data was recorded" in methods_text(ipt.pool(without)).text
+
+
+def test_a_multilevel_model_knows_its_rows_and_a_file_its_checksum(depression: pd.DataFrame) -> None:
+    nested = methods_text(ipt.multilevel(depression.head(12), rho=0.6)).text
+    assert "positive values favour IPT over control" in nested
+    assert "Data: ipt, version" in nested
+    own = TABLE.copy()
+    own.attrs["source"] = {"name": "mine", "file": "mine.csv", "sha256": "ab" * 32, "version": ""}
+    for fit in (ipt.pool(own), ipt.multilevel(own.assign(trial_id=["a", "a", "b", "c"]), rho=0.6)):
+        text = methods_text(fit).text
+        assert f"Data: read from mine.csv, SHA-256 {'ab' * 32}; changes made to the table after" in text
+    studies = ipt.load_dataset("ipt").head(3)
+    assert ipt.effect_sizes(studies).attrs["source"]["sha256"] == studies.attrs["source"]["sha256"]
 
 
 def test_one_trial_was_not_pooled() -> None:

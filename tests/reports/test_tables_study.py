@@ -86,3 +86,16 @@ def test_what_cannot_be_listed_is_said() -> None:
         study_table(ipt.load_dataset("ipt").head(0))
     with pytest.raises(OptionError, match="'colour'"):
         study_table(ipt.load_dataset("ipt").head(1), columns=["study", "colour"])
+
+
+def test_arms_are_called_what_the_contrast_says(depression: pd.DataFrame) -> None:
+    def header(rows: pd.DataFrame) -> str:
+        return study_table(rows, columns=["study", "arm_1"]).columns[1].header
+
+    rows = depression.head(3)
+    assert header(rows) == "Arm 1 (IPT)"
+    assert header(rows.assign(contrast="psychotherapy_vs_control")) == "Arm 1"
+    assert header(rows.drop(columns="contrast")) == "Arm 1 (IPT)", "the arms themselves say so"
+    nameless = rows.drop(columns=["contrast", "arm_1", "arm_2"])
+    assert header(nameless) == "Arm 1"
+    assert study_table(nameless).tidy()[["arm_1", "arm_2"]].iloc[0].tolist() == ["arm 1", "arm 2"]
