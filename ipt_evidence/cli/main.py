@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ipt_evidence.cli import answers, data, evidence, pooling
+from ipt_evidence.cli import answers, data, evidence, explore, multiverse, pooling
 
 app = typer.Typer(
     name="ipt-evidence",
@@ -19,8 +19,9 @@ app.add_typer(data.app, name="data")
 app.command()(pooling.pool)
 app.command()(pooling.forest)
 app.command()(evidence.evidence)
-for command in (answers.menu, answers.bias, answers.reproduce, answers.claims, answers.report):
+for command in (answers.menu, answers.bias, multiverse.multiverse, answers.reproduce, answers.claims, answers.report):
     app.command()(command)
+app.command()(explore.explore)
 
 
 def _version(value: bool) -> None:
