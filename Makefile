@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := ipt_evidence tests scripts benchmarks
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/course/*.ipynb)
 WORKERS ?= 2
 
 .PHONY: evidence test lint notebooks docs data clean help

@@ -13,13 +13,28 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PLAIN = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COURSE = sorted((ROOT / "notebooks" / "course").glob("*.ipynb"))
+PATHS = [*PLAIN, *COURSE]
 NAMES = ["01_the_data", "02_effect_sizes", "03_pooling_by_condition"]
+LESSONS = [
+    "1_what_is_an_effect_size",
+    "2_one_trial_is_not_enough",
+    "3_why_trials_differ",
+    "4_for_whom",
+    "5_how_robust",
+    "6_is_it_publication_bias",
+]
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|Users|root|work|tmp|usr|opt|var|mnt)/\w|\b[A-Z]:\\\\?\w|ipykernel_\d")
 MOST_BYTES = 1_000_000  # pages that show a notebook stop showing larger ones
+MAGIC = re.compile(r"^( *)%pip .*$", re.MULTILINE)
+ANSWER = re.compile(r"```python\n(.*?)\n```\n\n```text\n(.*?)\n```", re.DOTALL)
+NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|\[[^\]]*\]\([^)]*\)|\b95%", re.DOTALL)
+RESULT = re.compile(r"\d[.,]\d|\d ?%|\bk = \d|\bp [=<] ?\d")
 
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
+each_lesson = pytest.mark.parametrize("path", COURSE, ids=[path.stem for path in COURSE])
 
 
 def cells(path: Path, kind: str) -> list[Any]:
@@ -30,8 +45,21 @@ def outputs(path: Path) -> list[Any]:
     return [output for cell in cells(path, "code") for output in cell.outputs]
 
 
+def parsed(cell: Any) -> ast.Module:
+    return ast.parse(MAGIC.sub(r"\1pass", cell.source))
+
+
+def printed(cell: Any) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def tagged(path: Path, tag: str) -> list[Any]:
+    return [cell for cell in cells(path, "code") if tag in cell.metadata.get("tags", [])]
+
+
 def test_the_notebooks_are_there() -> None:
-    assert [path.stem for path in PATHS][: len(NAMES)] == NAMES
+    assert [path.stem for path in PLAIN][: len(NAMES)] == NAMES
+    assert [path.stem for path in COURSE] == LESSONS
 
 
 @each_notebook
@@ -44,14 +72,14 @@ def test_starts_with_a_title(path: Path) -> None:
 @each_notebook
 def test_defines_no_functions(path: Path) -> None:
     for cell in cells(path, "code"):
-        found = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, DEFINITIONS)]
+        found = [node for node in ast.walk(parsed(cell)) if isinstance(node, DEFINITIONS)]
         assert not found, cell.source
 
 
 @each_notebook
 def test_every_result_is_committed(path: Path) -> None:
     for cell in cells(path, "code"):
-        last = ast.parse(cell.source).body[-1]
+        last = (parsed(cell).body or [None])[-1]
         shows = isinstance(last, ast.Expr) and "set_option" not in ast.unparse(last)
         assert cell.outputs or not shows, cell.source
     counts = [cell.execution_count for cell in cells(path, "code")]
@@ -74,7 +102,7 @@ def test_every_image_has_alt_text(path: Path) -> None:
 
 
 def test_there_are_forest_plots() -> None:
-    images = [output for path in PATHS[1:3] for output in outputs(path) if "image/png" in output.get("data", {})]
+    images = [output for path in PLAIN[1:3] for output in outputs(path) if "image/png" in output.get("data", {})]
     assert len(images) >= 4
 
 
@@ -116,3 +144,49 @@ def test_are_clean() -> None:
         [sys.executable, str(script), "--check", *map(str, PATHS)], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+@each_lesson
+def test_a_lesson_has_goals_steps_a_summary_and_sources(path: Path) -> None:
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    for part in ("You will learn to\n", "## In short", "## Sources", "https://doi.org/10."):
+        assert part in text, part
+    assert text.count("**Predict.**") >= 3
+    assert any("image/png" in output.get("data", {}) for output in outputs(path))
+
+
+@each_lesson
+def test_a_lesson_opens_elsewhere_and_installs_only_there(path: Path) -> None:
+    first, badges, setup = nbformat.read(path, as_version=4).cells[:3]
+    assert first.cell_type == badges.cell_type == "markdown"
+    here = f"notebooks/course/{path.name}"
+    assert f"colab.research.google.com/github/OWNER/ipt_evidence/blob/main/{here})" in badges.source
+    assert f"mybinder.org/v2/gh/OWNER/ipt_evidence/main?labpath={here.replace('/', '%2F')})" in badges.source
+    assert MAGIC.search(setup.source)
+    body = parsed(setup).body
+    guarded = body[-1]
+    assert isinstance(guarded, ast.If)
+    assert "google.colab" in ast.unparse(guarded.test)
+    assert "BINDER" in ast.unparse(guarded.test)
+    assert all(isinstance(node, ast.Import) for node in body[:-1])
+    assert not setup.outputs
+    elsewhere = [cell for cell in cells(path, "code") if cell.source != setup.source]
+    assert not any(MAGIC.search(cell.source) for cell in elsewhere)
+
+
+@each_lesson
+def test_answers_of_a_lesson_say_what_their_code_prints(path: Path) -> None:
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    answers = ANSWER.findall(text)
+    solutions = tagged(path, "solution")
+    assert len(answers) == text.count("```python") >= 2
+    assert answers == [(cell.source, printed(cell).rstrip("\n")) for cell in solutions]
+    assert all("hide-cell" in cell.metadata.tags for cell in solutions)
+    assert len(tagged(path, "exercise")) == len(answers)
+
+
+@each_lesson
+def test_prose_of_a_lesson_types_no_results(path: Path) -> None:
+    for cell in cells(path, "markdown"):
+        prose = NOT_PROSE.sub("", re.sub(r"^- .*doi\.org.*$", "", cell.source, flags=re.MULTILINE))
+        assert not RESULT.search(prose), RESULT.search(prose)
