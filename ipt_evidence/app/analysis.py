@@ -24,7 +24,7 @@ from ipt_evidence.pooling.subgroups import pool_by
 if TYPE_CHECKING:
     import pandas as pd
 
-REMEMBERED = 400
+REMEMBERED = 200
 CONTROL_EVENT_RATE = 0.2
 
 

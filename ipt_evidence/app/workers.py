@@ -118,6 +118,7 @@ class Workers:
         self._places = asyncio.Semaphore(count)
         self._asked = 0
         self._limit = count + waiting
+        self._stopped = False
         self.seconds = seconds
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -126,7 +127,7 @@ class Workers:
         Raises
         ------
         BusyError
-            Too many calls wait.
+            Too many calls wait, or the processes were told to end.
         TooSlowError
             It did not end in time.
         FailedError
@@ -140,12 +141,17 @@ class Workers:
                 worker = self._idle.pop()
                 try:
                     return await asyncio.to_thread(worker.call, function, arguments, self.seconds)
+                except FailedError:
+                    if self._stopped:
+                        raise BusyError from None
+                    raise
                 finally:
                     self._idle.append(worker)
         finally:
             self._asked -= 1
 
     def stop(self) -> None:
-        """End all processes."""
+        """End all processes, also those at work."""
+        self._stopped = True
         for worker in self._all:
             worker.stop()
