@@ -8,11 +8,12 @@ SOURCES := ipt_evidence tests scripts benchmarks
 NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/course/*.ipynb)
 WORKERS ?= 2
 
-.PHONY: evidence test lint notebooks docs data clean help
+.PHONY: evidence test browser lint notebooks docs data clean help
 
 help:
 	@echo "make evidence   pooled effects by condition, forest plots and a page, into build/"
 	@echo "make test       lint, types, tests, notebooks"
+	@echo "make browser    the explorer in a real Chromium"
 	@echo "make lint       ruff and mypy only"
 	@echo "make notebooks  run the notebooks and keep their outputs"
 	@echo "make docs       the documentation, into build/docs/"
@@ -44,7 +45,10 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 tests ipt_evidence $(NOTEBOOKS)
+	$(BIN)/python -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 --ignore=tests/browser tests ipt_evidence $(NOTEBOOKS)
+
+browser: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/browser
 
 notebooks: $(VENV)/.dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(NOTEBOOKS)
