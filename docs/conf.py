@@ -72,7 +72,7 @@ numpydoc_validation_checks = {"all", "ES01", "SA01", "RT03", "PR04", "PR01", "EX
 numpydoc_validation_exclude = {
     r"^ipt_evidence\.[A-Z]\w+\.\w+$",
     r"^ipt_evidence\.errors\.",
-    r"^ipt_evidence\.(pool_by|write_report|forest_plot|forest_pages|forest_rows)$",
+    r"^ipt_evidence\.(analysis_menu|pool_by|write_report|forest_plot|forest_pages|forest_rows)$",
 }
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
