@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -138,14 +139,20 @@ def _unknown(name: str, known: set[str]) -> str:
     return f"{name!r}{meant}, which is neither a column of the table nor a function of formulas"
 
 
-def _parse(formula: str) -> Any:
+@lru_cache(maxsize=64)
+def _read_formula(formula: str) -> Any:
     from formulaic import Formula
+
+    return Formula(formula)
+
+
+def _parse(formula: str) -> Any:
     from formulaic.errors import FormulaicError
 
     if not isinstance(formula, str) or not formula.strip():
         raise OptionError(f"formula must be text such as '~ n_sessions + C(format)'; received {formula!r}")
     try:
-        parsed = Formula(formula)
+        parsed = _read_formula(formula)
     except (FormulaicError, SyntaxError) as error:
         reason = " ".join(COLOURS.sub("", str(error)).split())
         raise OptionError(f"the formula {formula!r} cannot be read: {reason}") from None

@@ -99,16 +99,24 @@ def _quadrature(family: Family, base: Array, load: Array, points: int) -> Array:
         Shape ``(B, 1, arms, effects)``.
     """
     u, height, information = _mode(family, base, load)
-    root = np.linalg.cholesky(np.linalg.inv(information))
+    alone = load.shape[-1] == 1
+    root = information**-0.5 if alone else np.linalg.cholesky(np.linalg.inv(information))
     log_volume = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
     if points == 1:
         return np.asarray(height + log_volume)
     nodes, log_weights = _hermite(points, load.shape[-1])
-    moved = u[None] + np.einsum("bkij,qj->qbki", root, nodes)
-    value = family.terms(base + np.einsum("...aj,...j->...a", load, moved))[0].sum(axis=-1)
+    moved = u[None] + (root[..., 0] * nodes[:, None, None] if alone else np.einsum("bkij,qj->qbki", root, nodes))
+    value = family.terms(base + _along(load, moved))[0].sum(axis=-1)
     exponent = value - 0.5 * (moved**2).sum(axis=-1) + log_weights[:, None, None]
     top = exponent.max(axis=0)
     return np.asarray(top + np.log(np.exp(exponent - top).sum(axis=0)) + log_volume)
+
+
+def _along(load: Array, u: Array) -> Array:
+    """Return what the random effects add to the predictor of each arm."""
+    if load.shape[-1] == 1:
+        return np.asarray(load[..., 0] * u)
+    return np.asarray(u @ load[:, 0].swapaxes(-1, -2))
 
 
 @lru_cache(maxsize=32)
@@ -127,18 +135,22 @@ def _mode(family: Family, base: Array, load: Array) -> tuple[Array, Array, Array
     """
     u = np.zeros((*base.shape[:2], load.shape[-1]))
 
+    alone = load.shape[-1] == 1
+    products = load[..., None] * load[..., None, :]
+
     def look(at: Array) -> tuple[Array, Array, Array]:
-        value, slope, curvature = family.terms(base + np.einsum("...aj,...j->...a", load, at))
-        information = np.einsum("...ai,...a,...aj->...ij", load, curvature, load) + np.eye(at.shape[-1])
-        return (
-            value.sum(axis=-1) - 0.5 * (at**2).sum(axis=-1),
-            np.einsum("...aj,...a->...j", load, slope) - at,
-            information,
-        )
+        value, slope, curvature = family.terms(base + _along(load, at))
+        height = value.sum(axis=-1) - 0.5 * (at**2).sum(axis=-1)
+        if alone:
+            line = load[..., 0]
+            information = (line**2 * curvature).sum(axis=-1)[..., None, None] + 1.0
+            return height, (line * slope).sum(axis=-1, keepdims=True) - at, information
+        information = (products * curvature[..., None, None]).sum(axis=-3) + np.eye(at.shape[-1])
+        return height, slope @ load[:, 0] - at, information
 
     height, gradient, information = look(u)
     for _ in range(MAX_STEPS):
-        step = np.linalg.solve(information, gradient[..., None])[..., 0]
+        step = gradient / information[..., 0] if alone else np.linalg.solve(information, gradient[..., None])[..., 0]
         if not (np.abs(step) > 1e-12 * (1 + np.abs(u))).any():
             break
         # So near the mode Newton's step needs no proof, and rounding would not give one.

@@ -202,8 +202,7 @@ def diff_studies(
     names = _names(old, new)
     old, new = _bare(old), _bare(new)
     shared = [name for name in new.columns if name in old.columns and name not in ignore]
-    counters = [name for name in shared if name != ID and counts_rows(old[name]) and counts_rows(new[name])]
-    counters = [name for name in counters if name not in COLUMN_OF]
+    counters = [x for x in shared if x not in COLUMN_OF and counts_rows(old[x]) and counts_rows(new[x])]
     pairs = match_rows(old, new)
     changed = _changed_cells(old, new, pairs, [name for name in shared if name not in counters], tolerance)
     added = _left_over(new, pairs[NEW], as_text(old[TRIAL]))
@@ -262,12 +261,14 @@ def _changed_cells(
     before, after = old.iloc[pairs[OLD]], new.iloc[pairs[NEW]]
     parts = []
     for place, name in enumerate(columns):
-        at = np.flatnonzero(differs(before[name], after[name], tolerance))
-        cells = {"old": before[name].iloc[at].astype(object), "new": after[name].iloc[at].astype(object)}
-        part = pd.DataFrame({what: list(values) for what, values in cells.items()}, dtype=object)
+        was, now = before[name], after[name]
+        at = np.flatnonzero(differs(was, now, tolerance))
+        if not at.size:
+            continue
+        picked = {"old": was.iloc[at], "new": now.iloc[at]}
+        part = pd.DataFrame({x: list(cells.astype(object)) for x, cells in picked.items()}, dtype=object)
         parts.append(part.assign(pair=at, column=str(name), concerns=_concerns(str(name)), place=place))
     empty = pd.DataFrame(columns=["old", "new", "pair", "column", "concerns", "place"])
-    parts = [part for part in parts if len(part)]
     cells_changed = pd.concat(parts, ignore_index=True) if parts else empty
     at = cells_changed["pair"].to_numpy(dtype="int64")
     found = cells_changed.assign(
@@ -326,8 +327,9 @@ def _fingerprints(rows: pd.DataFrame, columns: list[str]) -> dict[tuple[str, ...
     """Return the trials by the numbers that they hold; trials without numbers are left out."""
     if rows.empty or not columns:
         return {}
-    texts = pd.DataFrame({name: as_text(rows[name]).map(_plain) for name in columns})
-    joined = texts.agg("|".join, axis=1).where((texts != "").sum(axis=1) > 2, "")
+    texts = [[_plain(text) for text in as_text(rows[name])] for name in columns]
+    cells = zip(*texts, strict=True)
+    joined = pd.Series(["|".join(row) if sum(map(bool, row)) > 2 else "" for row in cells], index=rows.index)
     trials = as_text(rows[TRIAL])
     return {tuple(sorted(group)): str(trial) for trial, group in joined.groupby(trials) if (group != "").all()}
 

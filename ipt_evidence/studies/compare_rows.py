@@ -16,6 +16,7 @@ ID = "comparison_id"
 TRIAL = "trial_id"
 SEPARATOR = "\x1f"
 OLD, NEW, MATCHED_BY = "old", "new", "matched_by"
+Texts = dict[str, npt.NDArray[np.object_]]
 
 
 def match_rows(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -39,10 +40,12 @@ def match_rows(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     description in one trial are paired by their contents, then in their order.
     """
     pairs: list[pd.DataFrame] = []
+    texts: tuple[Texts, Texts] = ({}, {})
     left, right = np.arange(len(old)), np.arange(len(new))
     for words, columns in _signs(old, new):
         unique = words != "same description, in order"
-        keys = _keys(old, columns, left, unique=unique), _keys(new, columns, right, unique=unique)
+        sides = zip((old, new), texts, (left, right), strict=True)
+        keys = [_keys(frame, known, columns, rows, unique=unique) for frame, known, rows in sides]
         found = keys[0].rename(OLD).reset_index().merge(keys[1].rename(NEW).reset_index(), on="key")
         pairs.append(found[[OLD, NEW]].assign(**{MATCHED_BY: words}))
         left, right = np.setdiff1d(left, found[OLD]), np.setdiff1d(right, found[NEW])
@@ -70,14 +73,15 @@ def _signs(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[str, list[str
         yield "key, in another trial", [ID]
 
 
-def _keys(frame: pd.DataFrame, columns: Sequence[str], rows: npt.NDArray[np.int64], *, unique: bool) -> pd.Series[int]:
+def _keys(
+    frame: pd.DataFrame, known: Texts, columns: Sequence[str], rows: npt.NDArray[np.int64], *, unique: bool
+) -> pd.Series[int]:
     """Return positions of rows by what the columns say; ambiguous ones are left out, or numbered in their order."""
-    parts = [comparable(frame[name].iloc[rows]) for name in columns]
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined + SEPARATOR + part
-    usable = parts[0] != ""
-    keys = pd.Series(rows, index=pd.Index(joined.to_numpy(dtype=object), name="key"))[usable.to_numpy()]
+    known.update({name: comparable(frame[name]).to_numpy(dtype=object) for name in columns if name not in known})
+    parts = [known[name][rows] for name in columns]
+    joined = np.array([SEPARATOR.join(cells) for cells in zip(*parts, strict=True)], dtype=object)
+    usable = np.asarray(parts[0] != "", dtype=bool)
+    keys = pd.Series(rows[usable], index=pd.Index(joined[usable], name="key", dtype=object))
     if unique:
         return keys[~keys.index.duplicated(keep=False)]
     place = keys.groupby(level=0).cumcount().astype(str).to_numpy(dtype=object)
@@ -93,21 +97,29 @@ def comparable(cells: pd.Series) -> pd.Series[str]:
     >>> comparable(pd.Series(["8.0", "8,0", "BDI ", None])).tolist()
     ['8.0', '8.0', 'bdi', '']
     """
-    texts = as_text(cells).str.lower()
-    numbers = as_numbers(cells)
-    return texts.mask(numbers.notna(), (numbers + 0.0).map(repr)).astype(object)
+    texts, numbers = _texts(cells), as_numbers(cells).tolist()
+    same = [text.lower() if x != x else repr(x + 0.0) for text, x in zip(texts, numbers, strict=True)]
+    return pd.Series(same, index=cells.index, name=cells.name, dtype=object)
 
 
 def as_text(cells: pd.Series) -> pd.Series[str]:
     """Return cells as text without surrounding blanks; missing ones are empty."""
-    return cells.astype(object).where(cells.notna(), "").map(str).str.strip()
+    return pd.Series(_texts(cells), index=cells.index, name=cells.name, dtype=str)
+
+
+def _texts(cells: pd.Series) -> list[str]:
+    """Return cells as text without surrounding blanks; missing ones are empty."""
+    absent = cells.isna().tolist()
+    return ["" if gone else str(cell).strip() for cell, gone in zip(cells.tolist(), absent, strict=True)]
 
 
 def as_numbers(cells: pd.Series) -> pd.Series[float]:
     """Return cells as numbers, also with a decimal comma; what is no number is missing."""
     if pd.api.types.is_numeric_dtype(cells.dtype):
         return cells.astype("float64")
-    return pd.to_numeric(as_text(cells).str.replace(",", ".", regex=False), errors="coerce").astype("float64")
+    points = np.array([text.replace(",", ".") for text in _texts(cells)], dtype=object)
+    numbers = np.asarray(pd.to_numeric(points, errors="coerce"), dtype="float64")
+    return pd.Series(numbers, index=cells.index, name=cells.name)
 
 
 def differs(old: pd.Series, new: pd.Series, tolerance: float) -> npt.NDArray[np.bool_]:
@@ -128,8 +140,9 @@ def differs(old: pd.Series, new: pd.Series, tolerance: float) -> npt.NDArray[np.
     if all(pd.api.types.is_numeric_dtype(cells.dtype) for cells in (old, new)):
         different = np.asarray(~(old.isna().to_numpy() & new.isna().to_numpy()))
     else:
-        before, after = as_text(old).to_numpy(dtype=object), as_text(new).to_numpy(dtype=object)
-        different = np.asarray(before != after, dtype=bool)
+        different = np.array(
+            [before != after for before, after in zip(_texts(old), _texts(new), strict=True)], dtype=bool
+        )
     if not different.any():
         return different
     rule = COLUMN_OF.get(str(new.name))

@@ -43,6 +43,8 @@ def _within_trials(table: FlagTable) -> list[Hit]:
     ).to_numpy()
     group = data.assign(trial=table.trial, at=np.arange(len(data)))[complete]
     names = [name for name in group.columns if name != "at"]
+    if not group.duplicated(names).any():
+        return []
     earlier = group.groupby(names, sort=False, dropna=False)["at"].transform("first")
     again = (earlier != group["at"]).to_numpy()
     question = {name: table.text(name) for name in ("outcome", "rating", "time")}

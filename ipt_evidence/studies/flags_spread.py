@@ -158,30 +158,33 @@ def _why(flag: str, what: tuple[Array, Array, Usual, Mask], side: int, at: int) 
 
 def _of_other_trials(group: np.ndarray, trial: Codes, log_sd: Array, log_mean: Array) -> Usual:
     """Return the median over the other trials of a group, each trial counting once, and the scatter of all."""
-    n = len(trial)
     groups, _ = pd.factorize(pd.Series(group, dtype=object).where(group != ""))
-    rows = pd.DataFrame(
-        {"group": np.tile(groups, 2), "trial": np.tile(trial, 2), "sd": log_sd.ravel(), "mean": log_mean.ravel()}
-    )
-    rows = rows[(rows["group"] >= 0) & rows["sd"].notna()]
-    empty = np.full((2, n), np.nan)
-    if rows.empty:
-        return Usual(empty, empty, empty, empty)
-    each = rows.groupby(["group", "trial"], sort=True)[["sd", "mean"]].median().reset_index()
-    code = each["group"].to_numpy()
-    each["usual"], each["trials"] = leave_one_out_median(code, each["sd"].to_numpy())
-    each["usual_mean"] = each.groupby("group")["mean"].transform("median")
-    centre = each.groupby("group")["sd"].transform("median")
-    mad = (each["sd"] - centre).abs().groupby(each["group"]).transform("median")
-    each["scale"] = np.maximum(1.4826 * mad, LEAST_SCALE)
+    width = int(trial.max(initial=0)) + 2
+    both = groups * width + trial + 1
+    used = np.tile(groups >= 0, 2) & ~np.isnan(log_sd.ravel())
+    if not used.any():
+        return Usual(*(np.full((2, len(trial)), np.nan) for _ in range(4)))
+    pairs, pair = np.unique(np.tile(both, 2)[used], return_inverse=True)
+    sd, mean = (_medians(pair, values.ravel()[used]) for values in (log_sd, log_mean))
+    code = np.unique(pairs // width, return_inverse=True)[1]
+    usual, trials = leave_one_out_median(code, sd)
+    mad = _medians(code, np.abs(sd - _medians(code, sd)[code]))[code]
+    scale = np.maximum(1.4826 * mad, LEAST_SCALE)
     # Rows of a trial without SDs of their own are not compared, so an inner match is enough.
-    index = pd.MultiIndex.from_frame(each[["group", "trial"]])
-    place = index.get_indexer(pd.MultiIndex.from_arrays([groups, trial]))
-    enough = (place >= 0) & (each["trials"].to_numpy()[place] >= FEWEST_TRIALS)
-    columns = [
-        np.where(enough, each[name].to_numpy()[place], np.nan) for name in ("usual", "scale", "usual_mean", "trials")
-    ]
-    return Usual(*(np.tile(column, (2, 1)) for column in columns))
+    place = np.minimum(np.searchsorted(pairs, both), pairs.size - 1)
+    enough = (pairs[place] == both) & (trials[place] >= FEWEST_TRIALS)
+    found = (usual, scale, _medians(code, mean)[code], trials)
+    return Usual(*(np.tile(np.where(enough, column[place], np.nan), (2, 1)) for column in found))
+
+
+def _medians(code: Codes, values: Array) -> Array:
+    """Return the median of the known values of each code, counted from 0; NaN where none is known."""
+    ordered = values[np.lexsort((values, code))]
+    known = np.bincount(code, weights=~np.isnan(values)).astype(np.intp)
+    first = np.concatenate([[0], np.cumsum(np.bincount(code))[:-1]])
+    low, high = first + np.maximum(known - 1, 0) // 2, first + known // 2
+    middle = (ordered[low] + ordered[np.minimum(high, ordered.size - 1)]) / 2
+    return np.asarray(np.where(known > 0, middle, np.nan))
 
 
 def leave_one_out_median(group: Codes, values: Array) -> tuple[Array, Array]:

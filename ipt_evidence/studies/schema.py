@@ -91,7 +91,8 @@ def _route_incomplete(table: pd.DataFrame) -> pd.Series[bool]:
     incomplete = pd.Series(False, index=table.index)
     for route in ROUTES:
         rows = table["statistics"] == route
-        incomplete |= rows & ~route_complete(table, route)
+        if rows.any():
+            incomplete |= rows & ~route_complete(table, route)
     return incomplete
 
 
@@ -112,7 +113,9 @@ def filled(table: pd.DataFrame, column: str) -> pd.Series[bool]:
     """
     if column not in table:
         return pd.Series(False, index=table.index)
-    return table[column].notna() & (table[column] != "")
+    cells = table[column]
+    there = cells.notna()
+    return there if pd.api.types.is_numeric_dtype(cells.dtype) else there & (cells != "")
 
 
 def route_complete(table: pd.DataFrame, route: str) -> pd.Series[bool]:

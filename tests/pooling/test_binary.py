@@ -98,7 +98,7 @@ def frame_of(rows, **more):
 
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(trials, st.sampled_from([{}, {"measure": "RR"}, {"measure": "RD"}, {"method": "peto"}]))
-def test_order_direction_and_exchange_of_arms(rows, options):
+def test_order_direction_exchange_of_arms_and_doubling(rows, options):
     frame = frame_of(rows)
     fit = pool_binary(frame, **options)
     for other, sign in (
@@ -111,17 +111,10 @@ def test_order_direction_and_exchange_of_arms(rows, options):
         assert sign * again.estimate == pytest.approx(fit.estimate, rel=1e-9, abs=1e-12)
         assert again.std_error == pytest.approx(fit.std_error, rel=1e-9)
         assert again.q == pytest.approx(fit.q, rel=1e-7, abs=1e-9)
-
-
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(trials)
-def test_doubling_every_count_keeps_the_ratio(rows):
-    frame = frame_of(rows)
-    double = frame.assign(**{c: 2 * frame[c] for c in frame.columns if c != "lower_is_better"})
-    for options in ({}, {"measure": "RR"}, {"measure": "RD"}):
-        one, two = pool_binary(frame, **options), pool_binary(double, **options)
-        assert two.estimate == pytest.approx(one.estimate, rel=1e-9, abs=1e-12)
-        assert two.std_error == pytest.approx(one.std_error / np.sqrt(2), rel=1e-9)
+    if options != {"method": "peto"}:
+        two = pool_binary(frame.assign(**{c: 2 * frame[c] for c in frame.columns if c != "lower_is_better"}), **options)
+        assert two.estimate == pytest.approx(fit.estimate, rel=1e-9, abs=1e-12)
+        assert two.std_error == pytest.approx(fit.std_error / np.sqrt(2), rel=1e-9)
 
 
 def test_mixed_directions_are_turned_row_by_row():

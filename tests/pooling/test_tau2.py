@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -72,14 +73,19 @@ def n_maxima(height: Array) -> int:
     return int(((padded[1:-1] > padded[:-2] + 1e-9) & (padded[1:-1] > padded[2:] + 1e-9)).sum())
 
 
+@cache
+def heights(seed: int, method: Tau2Method) -> tuple[Array, Array, Array]:
+    """Draw studies and return them with their likelihood along a fine grid."""
+    y, v = draw_discordant(seed) if seed % 2 else draw(seed, decades=4 if seed % 4 else 1)
+    return y, v, log_likelihood(y, v, fine_grid(y, v), restricted=method == "REML")
+
+
 @pytest.mark.parametrize("estimate", [one_of_a_batch, alone])
 @pytest.mark.parametrize("method", ["REML", "ML"])
 def test_likelihood_methods_find_the_highest_maximum(method: Tau2Method, estimate: Estimate) -> None:
     several = 0
     for seed in range(300):
-        y, v = draw_discordant(seed) if seed % 2 else draw(seed, decades=4 if seed % 4 else 1)
-        grid = fine_grid(y, v)
-        height = log_likelihood(y, v, grid, restricted=method == "REML")
+        y, v, height = heights(seed, method)
         several += n_maxima(height) > 1
         ours = np.array([estimate(y, v, method)])
         reached = log_likelihood(y, v, ours, restricted=method == "REML")[0]

@@ -60,8 +60,15 @@ def effects_of(frame, measure):
         return effect_sizes(frame, measure=measure)[EFFECTS].reset_index(drop=True)
 
 
+@pytest.fixture(scope="module")
+def wanted(sources):
+    """Return the effects that each table must give, by table and measure."""
+    studies = {name: frame if name != "effects" else sources["shipped"] for name, frame in sources.items()}
+    return {(name, m): effects_of(frame, m) for name, frame in studies.items() for m in ("SMD", "IRR")}
+
+
 @pytest.mark.parametrize("format", WRITTEN)
-def test_auto_reads_every_format_with_equal_effects(sources, tmp_path, format):
+def test_auto_reads_every_format_with_equal_effects(sources, wanted, tmp_path, format):
     file, kind, expected = WRITTEN[format]
     for name, frame in sources.items():
         path = tmp_path / name / file
@@ -69,10 +76,11 @@ def test_auto_reads_every_format_with_equal_effects(sources, tmp_path, format):
         write_studies(frame, path, format=kind)
         found = told(path)
         assert found.attrs["source"]["format"] == expected, name
-        studies = frame if name != "effects" else sources["shipped"]
         for measure in ("SMD", "IRR"):
-            wanted = effects_of(studies, measure)
-            pd.testing.assert_frame_equal(effects_of(found, measure), wanted, obj=f"{name} {measure}", **EXACT)
+            expected_effects = wanted[name, measure]
+            pd.testing.assert_frame_equal(
+                effects_of(found, measure), expected_effects, obj=f"{name} {measure}", **EXACT
+            )
     assert len(sources) == 6
 
 
