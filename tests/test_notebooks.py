@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -138,12 +138,12 @@ def test_every_exercise_has_an_answer(path: Path) -> None:
     assert exercises.count("<details>") == exercises.count("</details>") == n_exercises
 
 
-def test_are_clean() -> None:
+def test_are_clean(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     script = ROOT / "scripts" / "clean_notebooks.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--check", *map(str, PATHS)], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    monkeypatch.setattr(sys, "argv", [str(script), "--check", *map(str, PATHS)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 0, capsys.readouterr().err
 
 
 @each_lesson

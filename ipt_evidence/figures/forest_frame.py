@@ -17,6 +17,7 @@ from ipt_evidence.figures.risk_of_bias import letter
 
 SPANNING = ("group", "left_out", "heterogeneity", "between", "note", "continued")
 NUMBERS = ("effect", "ci_low", "ci_high", "pi_low", "pi_high", "weight", "weight_common", "relative_weight")
+COUNTS = ("level", "n_effects")
 KEPT = "\N{NO-BREAK SPACE}"
 
 
@@ -43,18 +44,15 @@ def row_table(
     """Return the rows as a table with positions; long labels and cells are broken into lines."""
     texts = ["text_label", *(c.name for c in columns)]
     names = ["kind", "group", "trial_id", "label", *NUMBERS, "n_effects", "note", *texts, *rob]
-    table = pd.DataFrame(list(lines)).reindex(columns=["level", *names])
-    for name in set(names) - set(NUMBERS) - {"n_effects"}:
-        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
-    table[list(NUMBERS)] = table[list(NUMBERS)].astype(float)
-    table["level"] = table["level"].astype(int)
+    table = pd.DataFrame({name: _cells(lines, name) for name in ["level", *names]})
     spanning = table["kind"].isin(SPANNING)
     widths = np.where(spanning, options.span_width, options.label_width)
     table["text_label"] = [_broken(t, int(n)) for t, n in zip(table["text_label"], widths, strict=True)]
     for column in columns:
         if column.align == "left":
             table[column.name] = [_broken(text, TEXT_WIDTH) for text in table[column.name]]
-    lines_of = table[texts].apply(lambda text: text.str.count("\n") + 1).max(axis=1).astype(int)
+    written = zip(*(table[name] for name in texts), strict=True)
+    lines_of = pd.Series([1 + max(text.count("\n") for text in row) for row in written], index=table.index)
     if options.house.favours_at == "above" and (options.favours or ("x",))[0] != "":
         lines_of = lines_of.where(table["kind"] != "header", lines_of.clip(lower=2))
     if options.prediction == "density":
@@ -65,6 +63,16 @@ def row_table(
     table.insert(1, "lines", lines_of)
     table.insert(5, "bracket", _brackets(table))
     return table
+
+
+def _cells(lines: Sequence[Mapping[str, Any]], name: str) -> pd.Series[Any]:
+    """Return one column of the rows: numbers, counts, or else texts that are empty where a row says nothing."""
+    values = [line.get(name) for line in lines]
+    if name in NUMBERS:
+        return pd.Series(values, dtype=float)
+    if name in COUNTS:
+        return pd.Series(values, dtype=int)
+    return pd.Series(["" if value is None or value != value else str(value) for value in values], dtype=str)
 
 
 def _brackets(table: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from ipt_evidence.figures.style import HINTING, FigureStyle, families
@@ -12,6 +12,8 @@ Weight = Literal["normal", "bold"]
 DIGITS = str.maketrans("123456789", "000000000")
 MEASURED_AT_DPI = 200.0
 SLACK = 1.015
+MOST_KEPT = 32_768
+"""Measured texts that are kept for the next figure; a few megabytes at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +42,16 @@ class TextMeasure:
 
     def __init__(self, style: FigureStyle, screen: Screen | None = None) -> None:
         from matplotlib import rcParams
-        from matplotlib.backends.backend_agg import RendererAgg
-        from matplotlib.font_manager import FontProperties
 
         screens = [Screen(MEASURED_AT_DPI, HINTING), *([screen] if screen else [])]
-        renderers: list[Any] = [RendererAgg(8, 8, s.dpi) for s in screens]  # type: ignore[no-untyped-call]
-        names = families(style)
-
-        @cache
-        def properties(size: float, weight: Weight) -> FontProperties:
-            return FontProperties(family=names, size=size, weight=weight)
+        names = tuple(families(style))
 
         @cache
         def width(text: str, size: float, weight: Weight) -> float:
             found = 0.0
-            for renderer, shown in zip(renderers, screens if text else (), strict=False):
+            for shown in screens if text else ():
                 rcParams["text.hinting"] = shown.hinting
-                pixels = renderer.get_text_width_height_descent(text, properties(size, weight), False)[0]
-                found = max(found, SLACK * float(pixels) * 72 / shown.dpi)
+                found = max(found, SLACK * _pixels(text, names, size, weight, shown) * 72 / shown.dpi)
             return found
 
         self._width = width
@@ -67,3 +61,23 @@ class TextMeasure:
     def __call__(self, text: str, size: float, weight: Weight = "normal") -> float:
         """Return the width of the widest line of a text."""
         return max(self._width(line.translate(self._digits), size, weight) for line in text.split("\n"))
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _pixels(text: str, names: tuple[str, ...], size: float, weight: Weight, screen: Screen) -> float:
+    """Return the width of a line in pixels of a screen, whose hinting is set."""
+    return float(_renderer(screen.dpi).get_text_width_height_descent(text, _font(names, size, weight), False)[0])
+
+
+@cache
+def _font(names: tuple[str, ...], size: float, weight: Weight) -> Any:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(family=list(names), size=size, weight=weight)
+
+
+@lru_cache(maxsize=16)
+def _renderer(dpi: float) -> Any:
+    from matplotlib.backends.backend_agg import RendererAgg
+
+    return RendererAgg(8, 8, dpi)  # type: ignore[no-untyped-call]

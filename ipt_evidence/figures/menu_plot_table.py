@@ -131,8 +131,15 @@ def _level(menu: AnalysisMenu) -> float:
 
 
 def _favours(menu: AnalysisMenu) -> tuple[str, str]:
-    studies = [fit.studies for fit in menu.fits.values() if isinstance(fit, PooledFit) and fit.k]
-    return w.favours(studies) if studies else ("", "")
+    pooled = [_pooled_arms(fit) for fit in menu.fits.values() if isinstance(fit, PooledFit) and fit.k]
+    return w.favours(pooled) if pooled else ("", "")
+
+
+def _pooled_arms(fit: PooledFit) -> pd.DataFrame:
+    """Return what the pooled rows say of the arms: the whole table of studies is not needed for that."""
+    effects = fit.source.effects
+    names = [name for name in ("contrast", "arm_1") if name in effects.columns]
+    return effects.loc[fit.source.units.unit_of_row >= 0, names].assign(included=True)
 
 
 def _columns(

@@ -88,8 +88,7 @@ def draw_interval(
 
 
 def aspect_of(panel: Panel, height: float) -> float:
-    """Return height over width for a plotting area `height` points high, once everything beside it is drawn."""
-    panel.figure.draw_without_rendering()
+    """Return height over width for a plotting area `height` points high, once everything beside it is there."""
     whole = panel.ax.get_tightbbox()
     beside = 0.0 if whole is None else sum(max(0.0, float(x)) for x in _sides(whole, panel.ax.bbox)) * panel.points
     return height / max(1.0, panel.width - beside - 2 - 2 * panel.style.margin)

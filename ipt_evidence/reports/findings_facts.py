@@ -7,6 +7,8 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ipt_evidence.diagnostics.showing import p_text
 from ipt_evidence.errors import ConvergenceError, EvidenceWarning, NotEstimableError, OptionError
 from ipt_evidence.figures.wording import COUNTRIES, capitalise, humanise, number
@@ -16,8 +18,6 @@ from ipt_evidence.reports.tables_bias import bias_rating
 from ipt_evidence.reports.tables_study import POPULATIONS, pooled_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ipt_evidence.diagnostics.bias_table import BiasTable
 
 STANDARDISED = ("SMD", "SMDH", "SMD1", "D")
@@ -153,12 +153,14 @@ def _mix(rows: pd.DataFrame, name: str, title: str, words: dict[str, str]) -> st
     """Return how many trials have which value, such as ``Population: adults 12, perinatal 9``."""
     if name not in rows.columns:
         return ""
-    counts: Counter[str] = Counter()
-    unknown = 0
-    for group in trial_groups(rows):
-        values = {str(value) for value in group[name].dropna() if str(value)}
-        counts.update(values)
-        unknown += not values
+    trials = rows["trial_id"] if "trial_id" in rows.columns else pd.Series(range(len(rows)), index=rows.index)
+    values: dict[object, dict[str, None]] = {trial: {} for trial in trials[trials.notna()]}
+    known = trials.notna() & rows[name].notna()
+    for trial, value in zip(trials[known], rows.loc[known, name], strict=True):
+        if str(value):
+            values[trial][str(value)] = None
+    counts = Counter(value for of_trial in values.values() for value in of_trial)
+    unknown = sum(not of_trial for of_trial in values.values())
     if not counts:
         return ""
     said = ", ".join(f"{_word(value, words)} {n}" for value, n in counts.most_common())

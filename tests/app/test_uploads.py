@@ -69,8 +69,10 @@ def test_a_process_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_every_layout_comes_out_as_from_a_disk(shipped: bytes, tmp_path: Path) -> None:
     book = io.BytesIO()
-    pd.read_csv(io.BytesIO(shipped), dtype=str, keep_default_na=False).head(30).to_excel(book, index=False)
-    for name, content in {"a.csv": shipped, "b.xlsx": book.getvalue(), "c.rm5": REVIEW.read_bytes()}.items():
+    few = pd.read_csv(io.BytesIO(shipped), dtype=str, keep_default_na=False).head(30)
+    few.to_excel(book, index=False)
+    text = few.to_csv(index=False).encode()
+    for name, content in {"a.csv": text, "b.xlsx": book.getvalue(), "c.rm5": REVIEW.read_bytes()}.items():
         path = tmp_path / name
         path.write_bytes(content)
         with warnings.catch_warnings():

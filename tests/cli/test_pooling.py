@@ -118,7 +118,7 @@ def test_a_fault_of_the_program_is_one_message_too(monkeypatch: pytest.MonkeyPat
     assert "nobody expects this" in result.stderr
 
 
-@pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])
+@pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_forest_writes_the_figure_and_says_what_it_shows(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"forest.{suffix}"
     result = run("forest", "--condition", "anxiety", "--output", path)

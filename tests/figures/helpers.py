@@ -1,7 +1,11 @@
 """Data and checks shared by the tests of figures: artists are inspected, never pixels."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+
+from ipt_evidence.figures.output import EvidenceFigure
+from ipt_evidence.figures.style import HINTING
 
 LONG = "A label of ninety characters, such as a trial group with a long name in a multicentre registry"
 
@@ -38,12 +42,14 @@ def make_groups() -> pd.DataFrame:
 
 
 def texts_of(fig):
-    """Return every text that is drawn, with its extent in pixels."""
-    fig.draw_without_rendering()
+    """Return every text that is drawn, with its extent in pixels as it is drawn: our own figures set the hinting."""
+    if fig.get_layout_engine() is not None:
+        fig.draw_without_rendering()
     renderer = fig.canvas.get_renderer()
     texts = [t for ax in fig.axes for t in (*ax.texts, *ax.get_xticklabels())]
     shown = [t for t in texts if t.get_text().strip() and t.get_visible()]
-    return shown, np.array([t.get_window_extent(renderer).extents for t in shown])
+    with mpl.rc_context({"text.hinting": HINTING} if isinstance(fig, EvidenceFigure) else {}):
+        return shown, np.array([t.get_window_extent(renderer).extents for t in shown])
 
 
 def collisions(fig, tolerance: float = 0.5):

@@ -22,8 +22,14 @@ def every_axes(fig):
 
 
 def all_texts(fig):
-    """Return every text that is shown: names of axes, ticks, key, labels and notes, also of small axes."""
-    fig.draw_without_rendering()
+    """Return every text that is shown, where it is drawn: axes, ticks, key, labels and notes, also of small axes."""
+    if fig.stale:
+        fig.draw_without_rendering()
+    return _shown(fig)
+
+
+def _shown(fig):
+    """Return every text that is shown, before it has its place."""
     found = []
     for ax in every_axes(fig):
         found += list(ax.texts)
@@ -61,10 +67,10 @@ def line(ax, label):
 
 def words_of(fig):
     """Return all texts of a figure, joined by line ends."""
-    return "\n".join(t.get_text() for t in all_texts(fig))
+    return "\n".join(t.get_text() for t in _shown(fig))
 
 
 def names_in(fig, names):
     """Return which names are written in the figure."""
-    shown = {t.get_text() for t in all_texts(fig)}
+    shown = {t.get_text() for t in _shown(fig)}
     return {name for name in names if name in shown}

@@ -1,5 +1,7 @@
 """What every figure keeps: alt text, no global state, the caller's box, its width, words that can be read."""
 
+from functools import cache
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -36,15 +38,18 @@ from .test_rob_plots import make_judgements
 FIT = ipt.pool(make_effects(12), tau2_method="DL", ci_method="wald")
 GROUPS = ipt.pool_by(make_groups(), "condition", tau2_method="DL", ci_method="wald")
 NETWORK = make_network(4, 6)
+CURVE = ipt.p_curve(FIT)
+BAYES = cache(lambda: ipt.bayes(make_effects(6)))
+MULTIVERSE = cache(lambda: make_multiverse(24))
 FIGURES = {
     "orchard": lambda **o: orchard_plot(GROUPS, **o),
     "caterpillar": lambda **o: orchard_plot(FIT, kind="caterpillar", **o),
     "rainforest": lambda **o: rainforest_plot(FIT, **o),
     "albatross": lambda **o: albatross_plot(make_p_values(20), by="kind", **o),
     "tau2_profile": lambda **o: tau2_profile_plot(FIT, **o),
-    "posterior": lambda **o: posterior_plot(ipt.bayes(make_effects(6)), **o),
-    "p_curve": lambda **o: p_curve_plot(ipt.p_curve(FIT), **o),
-    "multiverse": lambda **o: multiverse_plot(make_multiverse(24), **o),
+    "posterior": lambda **o: posterior_plot(BAYES(), **o),
+    "p_curve": lambda **o: p_curve_plot(CURVE, **o),
+    "multiverse": lambda **o: multiverse_plot(MULTIVERSE(), **o),
     "lights": lambda **o: risk_of_bias_plot(make_judgements(12), **o),
     "bars": lambda **o: risk_of_bias_plot(make_judgements(12), kind="summary", **o),
     "prisma": lambda **o: prisma_flow(WHOLE, **o),
@@ -73,9 +78,9 @@ def test_the_callers_axes_holds_everything(name):
     ax = root.add_axes((0.1, 0.2, 0.7, 0.6))
     box = ax.bbox.extents.copy()
     assert FIGURES[name](ax=ax) is root
-    root.draw_without_rendering()
+    texts = all_texts(root)
     renderer = root.canvas.get_renderer()
-    extents = np.array([t.get_window_extent(renderer).extents for t in all_texts(root)])
+    extents = np.array([t.get_window_extent(renderer).extents for t in texts])
     assert (extents[:, :2] >= box[:2] - 2).all()
     assert (extents[:, 2:] <= box[2:] + 2).all()
     assert problems(root) == []

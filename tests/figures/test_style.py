@@ -163,6 +163,7 @@ def test_names_of_any_script_are_drawn_and_what_has_no_font_is_said():
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         fig = ipt.forest_plot(fit)
+        fig.draw_without_rendering()
         assert collisions(fig) == []
     missing = [str(w.message) for w in said if issubclass(w.category, MissingFontWarning)]
     assert len(missing) == (0 if known else 1)

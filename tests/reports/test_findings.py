@@ -27,6 +27,13 @@ def unjudged(depression_fit: PooledFit) -> SummaryOfFindings:
     return summary_of_findings(depression_fit)
 
 
+@pytest.fixture(scope="module")
+def two_trials() -> PooledFit:
+    """A fit about anxiety whose facts are soon counted, for what only the judgements decide."""
+    table = pd.DataFrame({"effect": [0.4, 0.6], "variance": 0.04, "measure": "SMD", "phase": "acute"})
+    return ipt.pool(table.assign(condition="anxiety", contrast="ipt_vs_control"), ci_method="wald")
+
+
 def judgement_file(folder: Path, text: str) -> Path:
     path = folder / "judged.yaml"
     path.write_text(HEAD + text, encoding="utf-8")
@@ -76,22 +83,22 @@ def test_nothing_is_judged_without_a_file(unjudged: SummaryOfFindings) -> None:
     ],
 )
 def test_five_judged_domains_add_up(
-    tmp_path: Path, anxiety_fit: PooledFit, changed: dict[str, str], certainty: str
+    tmp_path: Path, two_trials: PooledFit, changed: dict[str, str], certainty: str
 ) -> None:
     path = judgement_file(tmp_path, entry(LEVELS | changed, condition="anxiety"))
-    assert summary_of_findings(anxiety_fit, judgements=path).tidy()["certainty"].tolist() == [certainty]
+    assert summary_of_findings(two_trials, judgements=path).tidy()["certainty"].tolist() == [certainty]
 
 
-def test_four_domains_give_no_certainty(tmp_path: Path, anxiety_fit: PooledFit) -> None:
+def test_four_domains_give_no_certainty(tmp_path: Path, two_trials: PooledFit) -> None:
     four = {name: level for name, level in LEVELS.items() if name != "indirectness"}
-    found = summary_of_findings(anxiety_fit, judgements=judgement_file(tmp_path, entry(four, condition="anxiety")))
+    found = summary_of_findings(two_trials, judgements=judgement_file(tmp_path, entry(four, condition="anxiety")))
     assert found.tidy()["certainty"].tolist() == ["not judged"]
     assert found.table.cells[0][-1] == "not judged (4 of 5 domains judged)"
     assert found.facts.tidy().set_index("domain").at["indirectness", "level"] == "not judged"
 
 
-def test_an_entry_about_no_row_is_named(tmp_path: Path, anxiety_fit: PooledFit) -> None:
-    found = summary_of_findings(anxiety_fit, judgements=judgement_file(tmp_path, entry(LEVELS, condition="anxietty")))
+def test_an_entry_about_no_row_is_named(tmp_path: Path, two_trials: PooledFit) -> None:
+    found = summary_of_findings(two_trials, judgements=judgement_file(tmp_path, entry(LEVELS, condition="anxietty")))
     assert found.tidy()["certainty"].tolist() == ["not judged"]
     assert "ipt_vs_control, anxietty" in found.notes[-1]
 
@@ -120,12 +127,12 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         assert words in text
 
 
-def test_certainty_that_differs_from_the_sum_needs_a_reason(tmp_path: Path, anxiety_fit: PooledFit) -> None:
+def test_certainty_that_differs_from_the_sum_needs_a_reason(tmp_path: Path, two_trials: PooledFit) -> None:
     with pytest.raises(SchemaError, match="add up to high"):
         read_judgements(judgement_file(tmp_path, entry(LEVELS, more="    certainty: low")))
     more = "    certainty: low\n    certainty_reason: all from one group"
     path = judgement_file(tmp_path, entry(LEVELS, condition="anxiety", more=more))
-    assert "all from one group" in summary_of_findings(anxiety_fit, judgements=path).table.cells[0][-1]
+    assert "all from one group" in summary_of_findings(two_trials, judgements=path).table.cells[0][-1]
 
 
 def test_an_entry_about_several_rows_is_refused(tmp_path: Path, effects: pd.DataFrame) -> None:
