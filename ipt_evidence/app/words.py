@@ -10,6 +10,7 @@ from ipt_evidence.app.html import interval, number
 from ipt_evidence.app.html import words as plain_words
 from ipt_evidence.app.view import View
 from ipt_evidence.pooling.result import RATIO_MEASURES
+from ipt_evidence.pooling.result_text import people_text
 
 if TYPE_CHECKING:
     from ipt_evidence.pooling.result import PooledFit
@@ -164,8 +165,7 @@ def participants(fit: PooledFit) -> str:
     """Return the number of participants in words; a lower bound where some trials do not say."""
     if not fit.n_participants:
         return ""
-    unknown = any(note.startswith("Participants are known for") for note in fit.notes)
-    return f"{'at least ' if unknown else ''}{fit.n_participants:,} participants"
+    return f"{people_text(fit)} participants"
 
 
 def _people(fit: PooledFit) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ipt_evidence.pooling.result import p_text
+from ipt_evidence.sources.showing import table_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,4 @@ def html_table(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> 
     shown = table.copy()
     for name in [column for column in shown.columns if str(column).startswith("p_")]:
         shown[name] = [p_text(float(p)) for p in shown[name]]
-    body = shown.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)
-    body = body.replace("<thead>", f"<caption>{html.escape(caption)}</caption>\n  <thead>", 1)
-    return body + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return table_html(shown, caption, notes)

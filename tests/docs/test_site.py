@@ -16,6 +16,7 @@ import ipt_evidence as ipt
 from ipt_evidence import errors
 from ipt_evidence.studies.contract import COLUMNS, ROW_RULES
 from tests.docs.pages import DOCS, ROOT, blocks, hand_written, name_of
+from tests.test_notebooks import MACHINE_PATH
 
 sys.path.insert(0, str(DOCS / "_ext"))
 import command_line
@@ -131,7 +132,7 @@ def test_has_one_title_and_figures_with_a_text_alternative(page: Path) -> None:
     for target, options in figures:
         assert (page.parent / target).exists(), target
         assert re.search(r":alt: \S.{15,}", options), f"{target} has no text alternative"
-    assert "/work/" not in TEXTS[page]
+    assert not MACHINE_PATH.search(TEXTS[page])
 
 
 def test_every_command_and_option_is_on_the_page_of_the_command_line() -> None:
