@@ -35,6 +35,7 @@ from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 from ipt_evidence.pooling.statistics import Numbers, compute
 from ipt_evidence.pooling.studies_table import StudiesSource
 from ipt_evidence.pooling.units import (
+    Rows,
     Units,
     aggregate,
     comparison_codes,
@@ -42,7 +43,6 @@ from ipt_evidence.pooling.units import (
     participants,
     read_effects,
     trial_codes,
-    without_attrs,
 )
 
 Codes = npt.NDArray[np.intp]
@@ -164,34 +164,34 @@ def fit_table(
         Whether the caller chose what happens to several effects of one trial; if not, combining different comparisons
         of a trial is warned of.
     """
-    plain = without_attrs(effects)
-    y, v, why_not = read_effects(plain)
+    rows = Rows.of(effects)
+    y, v, why_not = read_effects(rows)
     used = ~np.isnan(y)
-    measure = one_measure(plain, y)
-    trial = unit = trial_codes(plain, used)
+    measure = one_measure(rows, y)
+    trial = unit = trial_codes(rows, used)
     if not used.any() and not empty:
-        raise NotEstimableError(nothing_to_pool(plain, why_not))
+        raise NotEstimableError(nothing_to_pool(rows, why_not))
     if method.dependence in ("three_level", "che") and used.any():
         numbers, units, notes = _keep_all_effects(y, v, why_not, trial, method, tau2)
     else:
         if not (chosen and method.dependence == "aggregate"):
-            unit = comparison_codes(plain, trial)
-        units = _one_effect_each(y, v, why_not, unit, method)
+            unit = comparison_codes(rows, trial)
+        units = _one_effect_each(rows, y, v, why_not, unit, method)
         numbers, notes = compute(units.y, units.v, method, tau2), ()
     if method.dependence == "independent":
-        warn_repeated(plain, unit, units)
+        warn_repeated(rows, unit, units)
     elif method.dependence == "aggregate" and not chosen:
-        warn_several_comparisons(plain, unit, units)
-    warn_mixed(plain, units)
-    people = participants(plain, units, trial)
+        warn_several_comparisons(rows, unit, units)
+    warn_mixed(rows, units)
+    people = participants(rows, units, trial)
     notes = (*notes, *reading_notes(numbers, method, units, people, apart=unit is not trial))
     source = StudiesSource.of(effects, units, method.level, numbers.weights, numbers.weights_common)
     return _assemble(numbers, method, source, people.n, notes, measure, group)
 
 
-def _one_effect_each(y: Array, v: Array, why_not: Reasons, trial: Codes, method: PoolMethod) -> Units:
+def _one_effect_each(rows: Rows, y: Array, v: Array, why_not: Reasons, trial: Codes, method: PoolMethod) -> Units:
     """Return one effect per trial, or every row for itself where that was asked for."""
-    if method.dependence != "independent":
+    if method.dependence != "independent" and "trial_id" in rows.names:
         return aggregate(y, v, why_not, trial, method.rho, method.aggregation)
     return one_per_unit(y, v, why_not)
 

@@ -13,7 +13,7 @@ from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NarrowInter
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.result import PoolMethod
-from ipt_evidence.pooling.units import People, Units, distinct
+from ipt_evidence.pooling.units import People, Rows, Units, distinct
 from ipt_evidence.studies.arms_keys import arm_keys
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN_TRIALS = 5
 
 
-def one_measure(effects: pd.DataFrame, y: Array) -> str:
+def one_measure(effects: pd.DataFrame | Rows, y: Array) -> str:
     """Return the measure of the rows that have an effect; ``"effect"`` when the table does not say.
 
     Raises
@@ -30,9 +30,10 @@ def one_measure(effects: pd.DataFrame, y: Array) -> str:
     OptionError
         There are several: their average would mean nothing.
     """
-    if "measure" not in effects.columns:
+    rows = Rows.of(effects)
+    if "measure" not in rows.names:
         return "effect"
-    found = distinct(effects, "measure", ~np.isnan(y))
+    found = distinct(rows["measure"], ~np.isnan(y))
     if len(found) > 1:
         raise OptionError(
             f"the rows have {len(found)} measures ({', '.join(map(str, found))}); "
@@ -41,12 +42,13 @@ def one_measure(effects: pd.DataFrame, y: Array) -> str:
     return str(found[0]) if found else "effect"
 
 
-def warn_repeated(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Units) -> None:
+def warn_repeated(effects: pd.DataFrame | Rows, trial: npt.NDArray[np.intp], units: Units) -> None:
     """Warn when rows of one trial are pooled as if they were independent."""
-    used = trial[units.unit_of_row >= 0]
+    used = units.of_used(trial)
     repeated = np.flatnonzero(np.bincount(used) > 1) if used.size else used
     if repeated.size:
-        names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in repeated]
+        rows = Rows.of(effects)
+        names = [str(rows["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in repeated]
         warnings.warn(
             f"{counted(len(names), 'trial')} with several rows that share participants pooled as if independent: "
             f"{', '.join(names)}. dependence='aggregate' gives one effect per trial.",
@@ -55,23 +57,23 @@ def warn_repeated(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Uni
         )
 
 
-def warn_several_comparisons(effects: pd.DataFrame, trial: npt.NDArray[np.intp], units: Units) -> None:
+def warn_several_comparisons(table: Rows, trial: npt.NDArray[np.intp], units: Units) -> None:
     """Warn when the rows combined into one effect of a trial are different comparisons, with an arm in common.
 
     Several instruments, raters or times of one comparison are no reason: combining them is what is documented.
     """
-    if not units.n_combined or not {"arm_1", "arm_2"} <= set(effects.columns):
+    if not units.n_combined or not table.names.issuperset(("arm_1", "arm_2")):
         return
     used = np.flatnonzero(units.unit_of_row >= 0)
     rows = used[np.bincount(trial[used])[trial[used]] > 1]
-    arms = effects[["arm_1", "arm_2"]].iloc[rows].assign(trial=trial[rows])
+    arms = table.frame[["arm_1", "arm_2"]].iloc[rows].assign(trial=trial[rows])
     if len(arms.drop_duplicates()) == arms["trial"].nunique():
         return
     keys = arm_keys(arms, trial="trial").replace("", np.nan)
     different = (keys.groupby(arms["trial"].to_numpy()).nunique() > 1).any(axis=1)
     found = [t for t in dict.fromkeys(trial[rows].tolist()) if different[t]]
     if found:
-        names = [str(effects["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in found]
+        names = [str(table["trial_id"].iloc[int(np.flatnonzero(trial == t)[0])]) for t in found]
         more = f" and {len(names) - SHOWN_TRIALS} more" if len(names) > SHOWN_TRIALS else ""
         warnings.warn(
             f"{counted(len(names), 'trial')} with several comparisons that share participants brought to one effect "
@@ -82,12 +84,12 @@ def warn_several_comparisons(effects: pd.DataFrame, trial: npt.NDArray[np.intp],
         )
 
 
-def warn_mixed(effects: pd.DataFrame, units: Units) -> None:
+def warn_mixed(effects: pd.DataFrame | Rows, units: Units) -> None:
     """Warn when rows of several contrasts or phases are pooled into one number."""
-    used = units.unit_of_row >= 0
+    rows = Rows.of(effects)
     for name in ("contrast", "phase"):
-        if name in effects.columns:
-            found = distinct(effects, name, used)
+        if name in rows.names:
+            found = distinct(rows[name], units.unit_of_row >= 0 if units.n_left_out else None)
             if len(found) > 1:
                 warnings.warn(
                     f"rows of {len(found)} values of {name!r} are pooled together ({', '.join(map(str, found))}); "
@@ -97,7 +99,7 @@ def warn_mixed(effects: pd.DataFrame, units: Units) -> None:
                 )
 
 
-def nothing_to_pool(effects: pd.DataFrame, why_not: npt.NDArray[np.object_]) -> str:
+def nothing_to_pool(effects: pd.DataFrame | Rows, why_not: npt.NDArray[np.object_]) -> str:
     """Return why no row can be pooled, the reasons counted."""
     if len(effects) == 0:
         return "the table has no rows, so there is nothing to pool"
