@@ -101,6 +101,33 @@ def score_excess_of(m: Moments, restricted: bool) -> Slopes:
     return 1.0 - ratio, (fall - 2 * ratio * (m.q3 - m.l2**2 / m.s1)) / m.q2
 
 
+def one_zero_at_most(a: Moments, b: Moments, restricted: bool) -> bool | npt.NDArray[np.bool_]:
+    """Return whether the score cannot change its sign twice between two values of tau2, the first the smaller one.
+
+    Parameters
+    ----------
+    a, b : Moments
+        Sums at both ends, of third order too.
+    restricted : bool
+        Of the restricted likelihood.
+
+    Notes
+    -----
+    With ``K`` an orthonormal basis of the contrasts and ``mu_j`` the eigenvalues of ``K'VK``, ``tr(P)`` is the sum of
+    ``1 / (mu_j + t)`` and ``y'PPy`` that of ``z_j^2 / (mu_j + t)^2``. Both fall with t, and so do ``tr(PP) / tr(P)``
+    and ``y'PPPy / y'PPy`` (by the inequality of Cauchy and Schwarz). Their values at the ends therefore bound, between
+    them, the score ``y'PPy - tr(P)`` and the slope of ``log(tr(P) / y'PPy)``, which is
+    ``2 y'PPPy / y'PPy - tr(PP) / tr(P)``: the score keeps its sign where ``y'PPy`` at b is above ``tr(P)`` at a, or
+    that at a below that at b, and is zero once at most where the slope keeps its sign. For ML ``tr(P)`` becomes
+    ``sum(w)`` and ``tr(PP)`` ``sum(w^2)``, and the argument is the same.
+    """
+    (trace_a, fall_a), (trace_b, fall_b) = ((m.tr_p, m.tr_pp) if restricted else (m.s1, m.s2) for m in (a, b))
+    cubes_a, cubes_b = (m.q3 - m.l2 * m.l2 / m.s1 for m in (a, b))
+    keeps_sign = (b.q2 > trace_a) | (a.q2 < trace_b)
+    monotone = (2 * cubes_b * trace_a > fall_a * b.q2) | (2 * cubes_a * trace_b < fall_b * a.q2)
+    return keeps_sign | monotone
+
+
 def score_value(y: Array, v: Array, t: Values, restricted: bool) -> Values:
     """Return twice the derivative of the log-likelihood, which is all a scan over tau2 needs."""
     m = moments(y, v, t)

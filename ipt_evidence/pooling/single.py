@@ -1,7 +1,8 @@
 """One data set: tau2 and the limits of its Q-profile interval, found together from sums that all searches share.
 
-A single fit spends its time on calls, not on arithmetic. The scan for the global maximum is therefore one matrix
-product, its values give the starting points of all searches, and every step evaluates all searches at once.
+A single fit spends its time on calls, not on arithmetic. The points between which all maxima lie are therefore looked
+at in one matrix product, their values give the starting points of all searches, and every step evaluates all searches
+at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -23,13 +25,13 @@ from ipt_evidence.pooling.kernel import (
     MAX_ITERATIONS,
     STEP_TOLERANCE,
     log_likelihood,
+    one_zero_at_most,
     q_excess_of,
     score_excess_of,
 )
 from ipt_evidence.pooling.moments import DOMINATED, Array, Moments, exact_traces
 from ipt_evidence.pooling.tau2 import (
     GRID_MAX_POINTS,
-    GRID_RATIO,
     LIKELIHOOD,
     ROOT_METHODS,
     estimate_tau2,
@@ -37,30 +39,49 @@ from ipt_evidence.pooling.tau2 import (
 )
 
 Curve = Callable[[Moments], tuple[float, float]]
+Node = tuple[float, float, float]
+"""A value of tau2 with the value and the slope of a curve there."""
 
+BEYOND: Node = (math.inf, -math.inf, 0.0)
 CACHED_WEIGHTS = 32_768
+MAX_HALVINGS = 40
+STEP = math.log(1.75)
+LAST_TERM = 1e-12
+"""Relative: when the last two of the six terms of :func:`_inverse` are below it, what is left is a tenth of it."""
 
 
 @dataclass(slots=True)
 class Search:
-    """The root of a curve that is positive at `low` and negative at `high`; `t` is the best value so far."""
+    """The root of a curve that is positive at `low` and negative at `high`; `t` is the best value so far.
+
+    Without an upper end `high` is infinite, and the curve is not known there.
+    """
 
     curve: Curve
-    low: float
-    high: float
+    low: Node
+    high: Node
     t: float
 
     def step(self, m: Moments, *, bisect: bool) -> bool:
-        """Move by Newton's step, or to the middle when it leaves the bracket; return whether the root is reached."""
+        """Move towards the root; return whether it is reached.
+
+        The next value is that of :func:`_inverse`, or of Newton's step, or the middle, the first inside the bracket.
+        """
         t = self.t
         value, slope = self.curve(m)
         if value == 0:
             return True
+        here, ends = (t, value, slope), (self.low, self.high)
         if value > 0:
-            self.low = t
+            self.low = here
         else:
-            self.high = t
-        low, high = self.low, self.high
+            self.high = here
+        low, high = self.low[0], self.high[0]
+        if not bisect:
+            new, error = _inverse(here, *ends)
+            if low < new < high:
+                self.t = new
+                return error <= LAST_TERM * new or abs(new - t) <= LAST_STEP * new
         new, tolerance = t - value / slope if slope and not bisect else low, LAST_STEP
         if not low < new < high:
             new, tolerance = 0.5 * (low + high) if high < math.inf else 2 * max(t, low), STEP_TOLERANCE
@@ -89,55 +110,58 @@ def tau2_and_limits(y: Array, v: Array, method: Tau2Method, targets: Sequence[fl
     smallest = float(v[precise])
     unit = 2.0 ** (math.frexp(smallest)[1] // 2)
     y, v = (y - y[precise]) * (1 / unit), v * unit**-2
-    columns = powers(y)
+    rows = powers(y)
     wanted = list(targets)
     if method in ROOT_METHODS:
         wanted.insert(0, float(chdtri(y.size - 1, 0.5)) if method == "PMM" else y.size - 1.0)
-    points = scan_points(y, v, smallest * unit**-2) if method in LIKELIHOOD else [0.0]
-    sums = sums_at(columns, v, points)
-    maxima = _maxima(points, sums, method == "REML") if method in LIKELIHOOD else []
+    likelihood = method in LIKELIHOOD
+    points = scan_points(y, v, smallest * unit**-2) if likelihood else [0.0]
+    sums = sums_at(rows, v, points)
+    if likelihood:
+        points, sums = _until_certain(points, sums, rows, v, smallest * unit**-2, method == "REML")
+    maxima = _maxima(points, sums, method == "REML") if likelihood else []
     crossings = [_crossing(points, sums, target) for target in wanted]
-    _solve([*maxima, *(x for x in crossings if x is not None)], columns, v)
+    _solve([*maxima, *(x for x in crossings if x is not None)], rows, v)
     roots = [0.0 if x is None else x.t * unit**2 for x in crossings]
     if method in ROOT_METHODS:
         return roots[0], roots[1:]
-    if method not in LIKELIHOOD:
+    if not likelihood:
         return float(estimate_tau2(y[None], v[None], method)[0]) * unit**2, roots
     return _highest([x.t for x in maxima], y, v, sums[0], method == "REML") * unit**2, roots
 
 
 def powers(y: Array) -> Array:
-    """Return the columns ``1, y, y^2``, from which :func:`sums_at` reads all sums; center `y` first."""
-    columns = np.empty((y.size, 3))
-    columns[:, 0] = 1.0
-    columns[:, 1] = y
-    np.multiply(y, y, out=columns[:, 2])
-    return columns
+    """Return the rows ``1, y, y^2``, from which :func:`sums_at` reads all sums; center `y` first."""
+    found = np.empty((3, y.size))
+    found[0] = 1.0
+    found[1] = y
+    np.square(y, found[2])
+    return found
 
 
 def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
-    """Return the values of tau2 at which the likelihood is looked at; see :func:`ipt_evidence.pooling.tau2.tau2_grid`.
+    """Return the values of tau2 at which the likelihood is looked at first; only zero where it cannot rise.
 
-    Only zero where the score cannot be positive.
+    From zero to :func:`ipt_evidence.pooling.tau2.last_positive`, the smallest total variance growing by equal factors.
     """
     total, squares = float(np.add.reduce(y)), float(y.dot(y))
     variance = (squares - total * total / y.size) / (y.size - 1)
-    top = float(last_positive(float(y.max()) - float(y.min()), variance, smallest, float(v.max())))
+    spread, largest = float(y[y.argmax()] - y[y.argmin()]), float(v[v.argmax()])
+    top = float(last_positive(spread, variance, smallest, largest))
     if top <= 0:
         return [0.0]
-    bottom = min(0.1 * smallest, top / 16)
-    steps = math.log(top / bottom)
-    n = min(max(math.ceil(steps / math.log(GRID_RATIO)) + 1, 6), GRID_MAX_POINTS)
-    return [0.0, *(bottom * math.exp(steps * i / (n - 1)) for i in range(n))]
+    steps = math.log(1 + top / smallest)
+    n = min(max(math.ceil(steps / STEP), 1), GRID_MAX_POINTS)
+    return [0.0, *(smallest * math.expm1(steps * i / n) for i in range(1, n + 1))]
 
 
-def sums_at(columns: Array, v: Array, points: Sequence[float]) -> list[Moments]:
+def sums_at(rows: Array, v: Array, points: Sequence[float]) -> list[Moments]:
     """Return the sums of one data set at several values of tau2, from matrix products with the powers of `y`.
 
     Parameters
     ----------
-    columns : numpy.ndarray
-        From :func:`powers`, shape ``(k, 3)``.
+    rows : numpy.ndarray
+        From :func:`powers`, shape ``(3, k)``.
     v : numpy.ndarray
         Variances, shape ``(k,)``.
     points : sequence of float
@@ -153,17 +177,18 @@ def sums_at(columns: Array, v: Array, points: Sequence[float]) -> list[Moments]:
     room = max(1, CACHED_WEIGHTS // v.size)
     if len(points) > room:
         parts = [points[i : i + room] for i in range(0, len(points), room)]
-        return [m for part in parts for m in sums_at(columns, v, part)]
+        return [m for part in parts for m in sums_at(rows, v, part)]
     w = np.empty((3, len(points), v.size))
-    np.add(v, np.array(points)[:, None], out=w[0])
-    np.divide(1.0, w[0], out=w[0])
-    np.multiply(w[0], w[0], out=w[1])
-    np.multiply(w[1], w[0], out=w[2])
-    products = (w.reshape(-1, v.size) @ columns).reshape(3, len(points), 3)
-    found = [_put_together(first, second, third) for first, second, third in zip(*products.tolist(), strict=True)]
+    first, second, third = w
+    np.add(v, np.array(points)[:, None], first)
+    np.reciprocal(first, first)
+    np.square(first, second)
+    np.multiply(first, second, third)
+    products = (w.reshape(-1, v.size) @ rows.T).reshape(3, len(points), 3)
+    found = [_put_together(*x) for x in zip(*products.tolist(), strict=True)]
     dominated = [i for i, m in enumerate(found) if m.s2 > DOMINATED * m.s1 * m.s1]
     if dominated:
-        traces = exact_traces(w[0, dominated])
+        traces = exact_traces(first[dominated])
         for i, tr_p, tr_pp in zip(dominated, traces[0].tolist(), traces[1].tolist(), strict=True):
             found[i] = found[i]._replace(tr_p=tr_p, tr_pp=tr_pp)
     return found
@@ -175,6 +200,24 @@ def _put_together(first: list[float], second: list[float], third: list[float]) -
     mean, ratio = y1 / s1, s2 / s1
     q, q2, q3 = z1 - mean * y1, z2 - mean * (2 * y2 - mean * s2), z3 - mean * (2 * y3 - mean * s3)
     return Moments(s1, s2, s1 - ratio, s2 - 2 * s3 / s1 + ratio * ratio, mean, q, q2, q3, y2 - mean * s2)
+
+
+def _until_certain(
+    points: list[float], sums: list[Moments], rows: Array, v: Array, smallest: float, restricted: bool
+) -> tuple[list[float], list[Moments]]:
+    """Return the points and others between them, so close that the score changes its sign once at most in between.
+
+    So no maximum of the likelihood is missed; the argument stands in
+    :func:`ipt_evidence.pooling.kernel.one_zero_at_most`.
+    """
+    for _ in range(MAX_HALVINGS):
+        wide = [i for i, (a, b) in enumerate(pairwise(sums)) if not one_zero_at_most(a, b, restricted)]
+        if not wide:
+            break
+        new = [math.sqrt((smallest + points[i]) * (smallest + points[i + 1])) - smallest for i in wide]
+        both = sorted(zip([*points, *new], [*sums, *sums_at(rows, v, new)], strict=True), key=lambda x: x[0])
+        points, sums = [x[0] for x in both], [x[1] for x in both]
+    return points, sums
 
 
 def _maxima(points: list[float], sums: list[Moments], restricted: bool) -> list[Search]:
@@ -193,27 +236,46 @@ def _crossing(points: list[float], sums: list[Moments], target: float) -> Search
 
 
 def _start(curve: Curve, i: int, points: list[float], sums: list[Moments]) -> Search:
-    """Return a search between point `i` and the next, started on a cubic through both (on a tangent after the last)."""
-    low, (f, slope) = points[i], curve(sums[i])
+    """Return a search between point `i` and the next, started on a polynomial (on a tangent after the last point)."""
+    low, f, slope = a = (points[i], *curve(sums[i]))
     if i + 1 == len(points):
         newton = low - f / slope if slope < 0 else 2 * low
-        return Search(curve, low, math.inf, newton if newton > low else 2 * low)
-    high, (g, slope_g) = points[i + 1], curve(sums[i + 1])
-    s, rise = f / (f - g), g - f
-    t = low + s * (high - low)
-    if slope < 0 and slope_g < 0:
-        ends = low * (1 + 2 * s) * (1 - s) ** 2 + high * s * s * (3 - 2 * s)
-        cubic = ends + rise * s * (1 - s) * ((1 - s) / slope - s / slope_g)
-        t = cubic if low < cubic < high else t
-    return Search(curve, low, high, t)
+        return Search(curve, a, BEYOND, newton if newton > low else 2 * low)
+    high, g, _ = b = (points[i + 1], *curve(sums[i + 1]))
+    for other in (i + 2, i - 1):
+        if 0 <= other < len(points):
+            t, _ = _inverse(a, b, (points[other], *curve(sums[other])))
+            if low < t < high:
+                return Search(curve, a, b, t)
+    return Search(curve, a, b, low + f / (f - g) * (high - low))
 
 
-def _solve(searches: list[Search], columns: Array, v: Array) -> None:
+def _inverse(a: Node, b: Node, c: Node) -> tuple[float, float]:
+    """Return where a curve that falls through three points is zero, and the size of the last two terms.
+
+    Hermite's interpolation of tau2 as a polynomial of the curve's value, by divided differences; NaN where the curve
+    does not fall, so that there is no such function.
+    """
+    (ta, fa, sa), (tb, fb, sb), (tc, fc, sc) = a, b, c
+    ab, bc, ac = fb - fa, fc - fb, fc - fa
+    if not (sa < 0 and sb < 0 and sc < 0 and (tb - ta) * ab < 0 and (tc - tb) * bc < 0 and (tc - ta) * ac < 0):
+        return math.nan, math.nan
+    a1, b1, c1, ab1, bc1 = 1 / sa, 1 / sb, 1 / sc, (tb - ta) / ab, (tc - tb) / bc
+    aab, abb, bbc, bcc = (ab1 - a1) / ab, (b1 - ab1) / ab, (bc1 - b1) / bc, (c1 - bc1) / bc
+    aabb, abbc, bbcc = (abb - aab) / ab, (bbc - abb) / ac, (bcc - bbc) / bc
+    fifth, sixth = (abbc - aabb) / ac, (bbcc - abbc) / ac
+    sixth = (sixth - fifth) / ac
+    squares = fa * fa * fb * fb
+    last, very_last = squares * fifth, -squares * fc * sixth
+    return ta - fa * a1 + fa * fa * (aab - fb * aabb) + last + very_last, max(abs(last), abs(very_last))
+
+
+def _solve(searches: list[Search], rows: Array, v: Array) -> None:
     """Move all searches to their roots, those that are done leaving the work."""
     for iteration in range(MAX_ITERATIONS):
         if not searches:
             return
-        sums = sums_at(columns, v, [x.t for x in searches])
+        sums = sums_at(rows, v, [x.t for x in searches])
         bisect = iteration >= BISECT_AFTER
         searches = [x for x, m in zip(searches, sums, strict=True) if not x.step(m, bisect=bisect)]
     raise ConvergenceError(f"one fit did not converge in {MAX_ITERATIONS} steps; please report this data set")

@@ -102,9 +102,10 @@ def compute(y: Array, v: Array, method: PoolMethod, tau2: float | None = None) -
     prediction = prediction_interval(mean.estimate, error, t, k, mean.df, rule, level) if heterogeneous else NO_LIMITS
     se = _tau2_error(y, v, t, sums, method.tau2_method) if estimated else NAN
     q_p = float(q_p_value(common.q, k))
-    height = _height(v, t, sums, restricted=method.tau2_method == "REML")
-    own = (100 / v) / common.s1
-    weights = own if method.ci_method == "henmi-copas" else 100 / (v + t) / sums.s1
+    total = v + t
+    height = _height(total, sums, restricted=method.tau2_method == "REML")
+    own = (100 / common.s1) / v
+    weights = own if method.ci_method == "henmi-copas" else (100 / sums.s1) / total
     ends = (float(prediction[0]), float(prediction[1]))
     return Numbers(y.size, mean, t, se, limits, het, ends, float(common.q), y.size - 1, q_p, height, weights, own)
 
@@ -123,10 +124,14 @@ def _tau2_error(y: Array, v: Array, t: float, sums: Moments, method: Tau2Method)
     return float(tau2_error_of(sums, float(y.size), method))
 
 
-def _height(v: Array, t: float, sums: Moments, *, restricted: bool) -> float:
-    """Return the (restricted) log-likelihood; as :func:`ipt_evidence.pooling.kernel.log_likelihood`, from the sums."""
-    value = -0.5 * (float(np.log(v + t).sum()) + float(sums.q) + v.size * LOG_2PI)
-    return value - 0.5 * (math.log(sums.s1) - math.log(v.size) - LOG_2PI) if restricted else value
+def _height(total: Array, sums: Moments, *, restricted: bool) -> float:
+    """Return the (restricted) log-likelihood from the total variances and the sums at tau2.
+
+    As :func:`ipt_evidence.pooling.kernel.log_likelihood`.
+    """
+    k = total.size
+    value = -0.5 * (float(np.add.reduce(np.log(total))) + float(sums.q) + k * LOG_2PI)
+    return value - 0.5 * (math.log(sums.s1) - math.log(k) - LOG_2PI) if restricted else value
 
 
 def _mean(y: Array, v: Array, sums: Moments, k: float, method: PoolMethod) -> MeanInterval:
