@@ -15,13 +15,12 @@ import numpy as np
 
 from ipt_evidence.pooling.kernel import BISECT_AFTER, LAST_STEP, MAX_ITERATIONS, STEP_TOLERANCE
 from ipt_evidence.pooling.moments import DOMINATED
-from ipt_evidence.pooling.tau2 import GRID_MAX_POINTS, GRID_RATIO
+from ipt_evidence.pooling.tau2 import FACTOR, MAX_HALVINGS, MAX_STEPS
 
 EE, DL, HS, HSK, HE, SJ = range(6)
 CLOSED_FORMS = {"EE": EE, "DL": DL, "HS": HS, "HSk": HSK, "HE": HE, "SJ": SJ}
 LANES = 8
 SUMS = 7
-TINY = float(np.finfo(np.float64).tiny)
 plain = numba.njit(cache=True, nogil=True, error_model="numpy")
 summing = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 """Sums may be taken in another order, so that the processor does several terms at once."""
@@ -99,31 +98,8 @@ def _trace_of_square(w, s1):  # type: ignore[no-untyped-def]
 
 
 @summing
-def _score_sign(y, v, w, t, restricted):  # type: ignore[no-untyped-def]
-    """Return the score of the likelihood, whose sign is all a scan needs."""
-    s1, s2, y1, y2, z2 = 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(y.size):
-        x = 1.0 / (v[i] + t)
-        xx, xy = x * x, x * y[i]
-        s1 += x
-        s2 += xx
-        y1 += xy
-        y2 += x * xy
-        z2 += xy * xy
-    mean = y1 / s1
-    q2 = z2 - mean * (2 * y2 - mean * s2)
-    if not restricted:
-        return q2 - s1
-    if s2 > DOMINATED * s1 * s1:
-        for i in range(y.size):
-            w[i] = 1.0 / (v[i] + t)
-        return q2 - _trace(w, s1, s2)
-    return q2 - (s1 - s2 / s1)
-
-
-@summing
-def _score(y, v, w, t, restricted):  # type: ignore[no-untyped-def]
-    """Return the score and its slope, as :func:`ipt_evidence.pooling.kernel.score`."""
+def _parts(y, v, w, t, restricted):  # type: ignore[no-untyped-def]
+    """Return ``y'PPy``, ``tr(P)``, ``y'PPPy`` and ``tr(PP)`` at one tau2 (for ML ``sum(w)``, ``sum(w^2)``)."""
     s1, s2, s3, y1, y2, y3, z2, z3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(y.size):
         x = 1.0 / (v[i] + t)
@@ -142,13 +118,21 @@ def _score(y, v, w, t, restricted):  # type: ignore[no-untyped-def]
     l2 = y2 - mean * s2
     cubic = q3 - l2 * l2 / s1
     if not restricted:
-        return q2 - s1, s2 - 2 * cubic
+        return q2, s1, cubic, s2
     tr_p, tr_pp = s1 - s2 / s1, s2 - 2 * s3 / s1 + (s2 / s1) ** 2
     if s2 > DOMINATED * s1 * s1:
         for i in range(y.size):
             w[i] = 1.0 / (v[i] + t)
         tr_p, tr_pp = _trace(w, s1, s2), _trace_of_square(w, s1)
-    return q2 - tr_p, tr_pp - 2 * cubic
+    return q2, tr_p, cubic, tr_pp
+
+
+@plain
+def _one_zero_at_most(a, b):  # type: ignore[no-untyped-def]
+    """Return whether the score cannot change its sign twice; see ``kernel.one_zero_at_most``."""
+    (q_a, trace_a, cubic_a, fall_a), (q_b, trace_b, cubic_b, fall_b) = a, b
+    keeps_sign = q_b > trace_a or q_a < trace_b
+    return keeps_sign or 2 * cubic_b * trace_a > fall_a * q_b or 2 * cubic_a * trace_b < fall_b * q_a
 
 
 @summing
@@ -176,9 +160,14 @@ def _step(t, value, slope, low, high, iteration):  # type: ignore[no-untyped-def
 
 @plain
 def _root_of_score(y, v, w, low, high, t, restricted):  # type: ignore[no-untyped-def]
-    """Return where the score is zero, by bracketed Newton steps; NaN if they do not end."""
+    """Return where the score is zero, by bracketed Newton steps; NaN if they do not end.
+
+    The steps are those of :func:`ipt_evidence.pooling.kernel.score_excess_of`, which is nearly a straight line.
+    """
     for iteration in range(MAX_ITERATIONS):
-        value, slope = _score(y, v, w, t, restricted)
+        q, trace, cubic, fall = _parts(y, v, w, t, restricted)
+        ratio = trace / q
+        value, slope = 1 - ratio, (fall - 2 * ratio * cubic) / q
         if value == 0:
             return t
         if value > 0:
@@ -233,30 +222,55 @@ def _higher(y, v, n, one, other, restricted):  # type: ignore[no-untyped-def]
 
 
 @plain
+def _last_positive(y, v, n):  # type: ignore[no-untyped-def]
+    """Return a tau2 above which the score is negative, and the smallest variance; see ``tau2.last_positive``."""
+    low, high, mean, least, largest = y[0], y[0], 0.0, v[0], v[0]
+    for i in range(n):
+        low, high, mean = min(low, y[i]), max(high, y[i]), mean + y[i] / n
+        least, largest = min(least, v[i]), max(largest, v[i])
+    square = 0.0
+    for i in range(n):
+        square += (y[i] - mean) ** 2 / (n - 1)
+    half = 0.5 * square - least
+    inside = max(half * half + square * largest - least * least, 0.0)
+    return min((high - low) ** 2 - least, half + math.sqrt(inside)), least
+
+
+@plain
 def _likelihood_maximum(y, v, w, n, restricted):  # type: ignore[no-untyped-def]
-    """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0."""
-    low_y, high_y, least = y[0], y[0], v[0]
-    for i in range(1, n):
-        low_y, high_y, least = min(low_y, y[i]), max(high_y, y[i]), min(least, v[i])
-    top = max((high_y - low_y) ** 2, TINY)
-    bottom = min(0.1 * least, top / 16)
-    steps = math.log(top / bottom) / math.log(GRID_RATIO)
-    points = min(max(math.ceil(steps) + 1, 6), GRID_MAX_POINTS)
-    ratio = math.exp(math.log(top / bottom) / (points - 1))
-    best, found = 0.0, 0
-    low, t = 0.0, bottom
-    rising = _score_sign(y, v, w, 0.0, restricted) > 0
-    found += not rising
-    for point in range(points + 1):
-        high = np.inf if point == points else (top if point == points - 1 else t)
-        falls = point == points or _score_sign(y, v, w, high, restricted) <= 0
-        if rising and falls:
-            start = 0.5 * (low + high) if high < np.inf else 2 * low
-            root = _root_of_score(y, v, w, low, high, start, restricted)
-            found += 1
-            if found == 1 or _higher(y, v, n, root, best, restricted):
-                best = root
-        rising, low, t = not falls, high, t * ratio
+    """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0.
+
+    Values of tau2 from zero to the last at which the score can be positive part it into intervals; one in which the
+    score might change its sign twice is halved, the upper halves waiting in `ends`, so that no maximum is missed.
+    """
+    top, least = _last_positive(y, v, n)
+    growth = math.log1p(max(top, 0.0) / least)
+    points = min(max(math.ceil(growth / FACTOR), 1), MAX_STEPS) if top > 0 else 0
+    ends, sums = np.empty(MAX_HALVINGS + 1), np.empty((MAX_HALVINGS + 1, 4))
+    low, a = 0.0, _parts(y, v, w, 0.0, restricted)
+    best, found = 0.0, int(not a[0] > a[1])
+    for point in range(1, points + 1):
+        waiting = 0
+        ends[0] = least * math.expm1(growth * point / points)
+        sums[0] = _parts(y, v, w, ends[0], restricted)
+        while waiting >= 0:
+            high, b = ends[waiting], (sums[waiting, 0], sums[waiting, 1], sums[waiting, 2], sums[waiting, 3])
+            if waiting < MAX_HALVINGS and not _one_zero_at_most(a, b):
+                waiting += 1
+                ends[waiting] = math.sqrt((least + low) * (least + high)) - least
+                sums[waiting] = _parts(y, v, w, ends[waiting], restricted)
+                continue
+            if a[0] > a[1] and not b[0] > b[1]:
+                share = (1 - a[1] / a[0]) / (b[1] / b[0] - a[1] / a[0])
+                root = _root_of_score(y, v, w, low, high, low + share * (high - low), restricted)
+                found += 1
+                if found == 1 or _higher(y, v, n, root, best, restricted):
+                    best = root
+            low, a, waiting = high, b, waiting - 1
+    if a[0] > a[1]:
+        root = _root_of_score(y, v, w, low, np.inf, 2 * low, restricted)
+        if found == 0 or _higher(y, v, n, root, best, restricted):
+            best = root
     return best
 
 

@@ -128,12 +128,6 @@ def one_zero_at_most(a: Moments, b: Moments, restricted: bool) -> bool | npt.NDA
     return keeps_sign | monotone
 
 
-def score_value(y: Array, v: Array, t: Values, restricted: bool) -> Values:
-    """Return twice the derivative of the log-likelihood, which is all a scan over tau2 needs."""
-    m = moments(y, v, t)
-    return m.q2 - (m.tr_p if restricted else m.s1)
-
-
 def q_excess(y: Array, v: Array, t: Values, target: Values) -> Slopes:
     """Return ``1 - target / Q(t)`` and its slope: a root in t of ``Q(t) = target`` by nearly straight lines.
 

@@ -31,11 +31,12 @@ from ipt_evidence.pooling.kernel import (
 )
 from ipt_evidence.pooling.moments import DOMINATED, Array, Moments, exact_traces
 from ipt_evidence.pooling.tau2 import (
-    GRID_MAX_POINTS,
     LIKELIHOOD,
+    MAX_HALVINGS,
     ROOT_METHODS,
     estimate_tau2,
     last_positive,
+    n_steps,
 )
 
 Curve = Callable[[Moments], tuple[float, float]]
@@ -44,8 +45,6 @@ Node = tuple[float, float, float]
 
 BEYOND: Node = (math.inf, -math.inf, 0.0)
 CACHED_WEIGHTS = 32_768
-MAX_HALVINGS = 40
-STEP = math.log(1.75)
 LAST_TERM = 1e-12
 """Relative: when the last two of the six terms of :func:`_inverse` are below it, what is left is a tenth of it."""
 
@@ -142,7 +141,7 @@ def powers(y: Array) -> Array:
 def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
     """Return the values of tau2 at which the likelihood is looked at first; only zero where it cannot rise.
 
-    From zero to :func:`ipt_evidence.pooling.tau2.last_positive`, the smallest total variance growing by equal factors.
+    As :func:`ipt_evidence.pooling.tau2.tau2_grid`.
     """
     total, squares = float(np.add.reduce(y)), float(y.dot(y))
     variance = (squares - total * total / y.size) / (y.size - 1)
@@ -150,9 +149,9 @@ def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
     top = float(last_positive(spread, variance, smallest, largest))
     if top <= 0:
         return [0.0]
-    steps = math.log(1 + top / smallest)
-    n = min(max(math.ceil(steps / STEP), 1), GRID_MAX_POINTS)
-    return [0.0, *(smallest * math.expm1(steps * i / n) for i in range(1, n + 1))]
+    growth = math.log1p(top / smallest)
+    n = n_steps(growth)
+    return [0.0, *(smallest * math.expm1(growth * i / n) for i in range(1, n + 1))]
 
 
 def sums_at(rows: Array, v: Array, points: Sequence[float]) -> list[Moments]:

@@ -2,17 +2,23 @@
 
 References
 ----------
-Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ Behav
-Stat 2005;30:261-293. doi:10.3102/10769986030003261
-Veroniki AA et al. Methods to estimate the between-study variance and its uncertainty in meta-analysis. Res Synth
-Methods 2016;7:55-79. doi:10.1002/jrsm.1164
+Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ Behav Stat
+2005;30:261-293. doi:10.3102/10769986030003261
+Veroniki AA, Jackson D, Viechtbauer W, et al. Methods to estimate the between-study variance and its uncertainty in
+meta-analysis. Res Synth Methods 2016;7:55-79. doi:10.1002/jrsm.1164
 DerSimonian R, Kacker R. Random-effects model for meta-analysis of clinical trials: an update. Contemp Clin Trials
 2007;28:105-114. doi:10.1016/j.cct.2006.04.004
+van Aert RCM, Jackson D. Multistep estimators of the between-study variance: the relationship with the Paule-Mandel
+estimator. Stat Med 2018;37:2616-2629. doi:10.1002/sim.7665 (iterated estimators end at Paule and Mandel's)
+Viechtbauer W. Median-unbiased estimators for the amount of heterogeneity in meta-analysis. European Congress of
+Methodology, Valencia, 2021. https://www.wvbauer.com/lib/exe/fetch.php/talks:2021_viechtbauer_eam_median_tau2.pdf
 """
 
 from __future__ import annotations
 
-from typing import cast
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +29,15 @@ from ipt_evidence.pooling.kernel import (
     count,
     log_likelihood,
     newton,
+    one_zero_at_most,
     q_excess,
     score_excess_of,
-    score_value,
 )
 from ipt_evidence.pooling.moments import Array, Moments, Values, moments, rest
 
-GRID_RATIO = 2.0
-GRID_MAX_POINTS = 48
+FACTOR = math.log(1.75)
+MAX_STEPS = 48
+MAX_HALVINGS = 40
 Integers = npt.NDArray[np.intp]
 QUADRATIC = ("DL", "HE", "HS", "HSk", "SJ")
 LIKELIHOOD = ("REML", "ML")
@@ -56,8 +63,8 @@ def estimate_tau2(y: Array, v: Array, method: Tau2Method) -> Array:
     -----
     Empirical Bayes (Morris), the iterated DerSimonian-Laird and the iterated Sidik-Jonkman estimators all stop at the
     solution of ``Q(tau2) = k - 1``, which is Paule and Mandel's equation, so they share one solver. REML and ML are the
-    *global* maximum over ``tau2 >= 0``: the score is scanned over a geometric grid, and where it changes sign more than
-    once the likelihoods of all maxima are compared.
+    *global* maximum over ``tau2 >= 0``: that is divided into intervals in which the score provably changes its sign
+    once at most, and where there are several maxima their likelihoods are compared.
     """
     y = _centred(y, v)
     k = np.asarray(count(v))
@@ -120,10 +127,9 @@ def q_profile_root(y: Array, v: Array, target: Array) -> Array:
 
 
 def tau2_grid(y: Array, v: Array) -> Array:
-    """Return the tau2 values at which the score is looked at: zero, then geometric steps, shape ``(batch, points)``.
+    """Return the tau2 values at which the score is looked at first, shape ``(batch, points)``.
 
-    The first step is a tenth of the smallest variance (below it the score is nearly a straight line), the last one
-    where :func:`last_positive` says that the score is negative from there on.
+    From zero to :func:`last_positive`; the smallest total variance grows by equal factors.
     """
     inside = np.isfinite(v)
     k = np.maximum(inside.sum(axis=-1), 2)
@@ -132,14 +138,17 @@ def tau2_grid(y: Array, v: Array) -> Array:
     square = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1) / (k - 1)
     smallest, largest = v.min(axis=-1), np.where(inside, v, 0.0).max(axis=-1)
     with np.errstate(invalid="ignore"):
-        top = np.maximum(last_positive(spread, square, smallest, largest), np.finfo(float).tiny)
-        bottom = np.minimum(0.1 * smallest, top / 16)
-        steps = np.log(top / bottom) / np.log(GRID_RATIO)
-    widest = float(np.nanmax(np.where(np.isfinite(steps), steps, 4)))
-    points = int(np.clip(np.ceil(widest) + 1, 6, GRID_MAX_POINTS))
-    fraction = np.linspace(0.0, 1.0, points)
-    grid = bottom[:, None] * (top / bottom)[:, None] ** fraction
-    return np.concatenate([np.zeros((v.shape[0], 1)), grid], axis=1)
+        top = np.maximum(last_positive(spread, square, smallest, largest), 0.0)
+        growth = np.where(np.isfinite(smallest), np.log1p(top / smallest), 0.0)
+        points = n_steps(float(growth.max(initial=0.0))) + 1
+        return np.where(growth[:, None] > 0, smallest[:, None], 0.0) * np.expm1(
+            growth[:, None] * np.linspace(0, 1, points)
+        )
+
+
+def n_steps(growth: float) -> int:
+    """Return in how many steps the smallest total variance grows to its last value; `growth`: log of their ratio."""
+    return min(max(math.ceil(growth / FACTOR), 1), MAX_STEPS)
 
 
 def last_positive(spread: Values, square: Values, smallest: Values, largest: Values) -> Values:
@@ -169,26 +178,94 @@ def last_positive(spread: Values, square: Values, smallest: Values, largest: Val
 
 def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:
     """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0."""
-    grid = tau2_grid(y, v)
-    sign = np.stack([np.asarray(score_value(y, v, t, restricted)) > 0 for t in grid.T], axis=1)
-    sign[np.asarray(count(v)) < 2] = False
-    sign = np.concatenate([sign, np.zeros((sign.shape[0], 1), dtype=bool)], axis=1)
-    grid = np.concatenate([grid, np.full((grid.shape[0], 1), np.inf)], axis=1)
-    member, cell = np.nonzero(sign[:, :-1] & ~sign[:, 1:])
+    member, low, high, start, rising = _brackets(y, v, restricted)
     result = np.zeros(v.shape[0])
     if member.size == 0:
         return result
-    low, high = grid[member, cell], grid[member, cell + 1]
-    start = np.where(np.isfinite(high), 0.5 * (low + high), 2 * low)
     one_each = v.shape[0] == member.size and bool((np.diff(member) == 1).all())
     ys, vs = (y, v) if one_each else (y[member], v[member])
     flags = np.full(member.size, restricted)
     root = newton(_score_of, ys, vs, flags, low=low, high=high, start=start)
     result[member] = root
-    maxima = np.bincount(member, minlength=v.shape[0]) + ~sign[:, 0]
+    maxima = np.bincount(member, minlength=v.shape[0]) + ~rising
     if (maxima > 1).any():
         _keep_highest(y, v, result, member, root, np.flatnonzero(maxima > 1), restricted)
     return result
+
+
+class _Cells(NamedTuple):
+    """Intervals of tau2: of which data set, both ends, and the sums there."""
+
+    member: Integers
+    low: Array
+    high: Array
+    at_low: Moments
+    at_high: Moments
+
+    def only(self, which: npt.NDArray[np.bool_]) -> _Cells:
+        """Return some of them."""
+        ends = (Moments(*(np.asarray(x)[which] for x in m)) for m in (self.at_low, self.at_high))
+        return _Cells(self.member[which], self.low[which], self.high[which], *ends)
+
+
+def _brackets(y: Array, v: Array, restricted: bool) -> tuple[Integers, Array, Array, Array, npt.NDArray[np.bool_]]:
+    """Return an interval around each maximum of the likelihood above zero, and whether it rises at zero.
+
+    Intervals in which the score might change its sign twice are halved, so that no maximum is missed; see
+    :func:`ipt_evidence.pooling.kernel.one_zero_at_most`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Which data set, lower and upper end (infinite after the last value) and a first guess of every maximum, ordered
+        by data set; and one value per data set.
+    """
+    grid = tau2_grid(y, v)
+    sums = [moments(y, v, t, third=True) for t in grid.T]
+    several = np.asarray(count(v)) > 1
+    at_last = np.flatnonzero(several & _rises(sums[-1], restricted))
+    last = grid[at_last, -1]
+    found = [(at_last, last, np.full(at_last.size, np.inf), 2 * last)]
+    every = np.arange(v.shape[0])
+    steps = [_Cells(every, *x) for x in zip(grid.T, grid.T[1:], sums, sums[1:], strict=False)]
+    cells = _joined([x.only(several & (x.low < x.high)) for x in steps])
+    for halvings in range(MAX_HALVINGS + 1):
+        certain = np.asarray(one_zero_at_most(cells.at_low, cells.at_high, restricted)) | (halvings == MAX_HALVINGS)
+        around = certain & _rises(cells.at_low, restricted) & ~_rises(cells.at_high, restricted)
+        found.append((*cells.only(around)[:3], _on_a_line(cells.only(around), restricted)))
+        if certain.all():
+            break
+        cells = _halves(cells.only(~certain), y, v)
+    member, low, high, start = (np.concatenate(x) for x in zip(*found, strict=True))
+    order = np.argsort(member, kind="stable")
+    return member[order], low[order], high[order], start[order], several & _rises(sums[0], restricted)
+
+
+def _on_a_line(cells: _Cells, restricted: bool) -> Array:
+    """Return where a straight line through both ends of each curve that a search follows is zero."""
+    f, g = (score_excess_of(m, restricted)[0] for m in (cells.at_low, cells.at_high))
+    return np.asarray(cells.low + f / (f - g) * (cells.high - cells.low))
+
+
+def _rises(m: Moments, restricted: bool) -> npt.NDArray[np.bool_]:
+    """Return where the likelihood rises."""
+    return np.asarray(m.q2 > (m.tr_p if restricted else m.s1))
+
+
+def _joined(parts: Sequence[_Cells]) -> _Cells:
+    """Return the intervals of several parts."""
+    member, low, high = (np.concatenate(x) for x in zip(*(part[:3] for part in parts), strict=True))
+    ends = (Moments(*(np.concatenate(x) for x in zip(*(part[i] for part in parts), strict=True))) for i in (3, 4))
+    return _Cells(member, low, high, *ends)
+
+
+def _halves(cells: _Cells, y: Array, v: Array) -> _Cells:
+    """Return both halves of each interval, parted where the smallest total variance is at its geometric mean."""
+    v = v[cells.member]
+    smallest = v.min(axis=-1)
+    middle = np.sqrt((smallest + cells.low) * (smallest + cells.high)) - smallest
+    sums = moments(y[cells.member], v, middle, third=True)
+    return _joined([cells._replace(high=middle, at_high=sums), cells._replace(low=middle, at_low=sums)])
 
 
 def _score_of(y: Array, v: Array, t: Array, restricted: Array) -> tuple[Array, Array]:
