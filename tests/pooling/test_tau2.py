@@ -15,7 +15,11 @@ from scipy.stats import chi2
 
 import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
+from ipt_evidence.pooling import single, tau2
+from ipt_evidence.pooling.batch_sums import Engine
 from ipt_evidence.pooling.common_tau2 import estimate_common_tau2
+from ipt_evidence.pooling.kernel import one_zero_at_most
+from ipt_evidence.pooling.moments import moments
 from ipt_evidence.pooling.tau2 import estimate_tau2, last_positive, tau2_std_error
 
 Array = npt.NDArray[np.float64]
@@ -113,6 +117,54 @@ def test_constructed_likelihoods_with_two_maxima(method: Tau2Method, estimate: E
             chosen.append(float(tau2[0]))
     assert min(chosen) < 0.01, "the peak near zero is the higher one for small gaps"
     assert max(chosen) > 0.1, "the peak at the spread is the higher one for large gaps"
+
+
+def levels(seed: int) -> tuple[Array, Array]:
+    """Draw studies of a few levels of precision, whose likelihoods may have maxima close to each other."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(6, 15))
+    v = 10.0 ** rng.choice([-4.0, -3.0, -2.0, -1.0, 0.0], k)
+    return rng.normal(0, 1, k) * np.sqrt(v) * rng.uniform(0.5, 3), v
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_where_one_zero_at_most_is_claimed_there_is_no_second(restricted: bool) -> None:
+    claimed, refused_rightly = 0, 0
+    for seed in range(400):
+        y, v = levels(seed) if seed % 2 else draw_discordant(seed)
+        rng = np.random.default_rng(seed)
+        a = 10.0 ** rng.uniform(-5, 0)
+        b = a * 10.0 ** (rng.uniform(0, 1) if seed % 4 < 2 else 4)
+        t = np.geomspace(a, b, 300)
+        sums = moments(np.broadcast_to(y, (300, y.size)), np.broadcast_to(v, (300, v.size)), t, third=True)
+        rising = np.asarray(sums.q2) > np.asarray(sums.tr_p if restricted else sums.s1)
+        changes = int(np.count_nonzero(rising[1:] != rising[:-1]))
+        at_a, at_b = (moments(y, v, x, third=True) for x in (a, b))
+        claim = bool(one_zero_at_most(at_a, at_b, restricted))
+        claimed += claim
+        refused_rightly += changes > 1 and not claim
+        assert changes <= 1 or not claim, seed
+    assert claimed >= 100, claimed
+    assert refused_rightly >= 20, "some intervals must hold several zeros, or this test shows little"
+
+
+@pytest.mark.parametrize("engine", ["auto", "numpy", "compiled"])
+def test_a_maximum_between_the_first_points_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    y, v = levels(777)
+    grid = np.concatenate([[0.0], np.geomspace(1e-7, 1, 4000)])
+    best = float(grid[log_likelihood(y, v, grid, restricted=True).argmax()])
+
+    def estimate() -> float:
+        if engine == "auto":
+            return alone(y, v, "REML")
+        return float(ipt.pool_many(y[None], v[None], engine=engine)["tau2"].iloc[0])
+
+    if engine == "compiled":
+        pytest.importorskip("numba")
+    assert estimate() == pytest.approx(best, rel=0.01)
+    if engine != "compiled":
+        monkeypatch.setattr(tau2 if engine == "numpy" else single, "MAX_HALVINGS", 0)
+        assert estimate() == 0, "without halving the first points miss it, which is why these studies are the example"
 
 
 @pytest.mark.parametrize("restricted", [True, False])
