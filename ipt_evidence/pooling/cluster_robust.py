@@ -1,14 +1,17 @@
 """Cluster-robust standard errors: CR0, CR1, CR2 with Satterthwaite degrees of freedom, linear in the clusters.
 
-The working covariance is block-diagonal with blocks ``S_i`` and the estimates are those of generalised least squares
-under it: ``b = M sum X_i' S_i^-1 y_i`` with ``M = (sum X_i' S_i^-1 X_i)^-1``. The robust covariance is
-``M (sum X_i' S_i^-1 A_i e_i e_i' A_i S_i^-1 X_i) M``; ``A_i`` is the identity for CR0 and CR1 (which multiplies by
-``J / (J - p)``, J clusters and p coefficients) and makes the estimate unbiased under the working model for CR2.
+The working covariance is block-diagonal with blocks ``S_i``, diagonal in a meta-regression and full in a model of
+dependent effects. The estimates are those of generalised least squares under it: ``b = M sum X_i' S_i^-1 y_i`` with
+``M = (sum X_i' S_i^-1 X_i)^-1``. The robust covariance is ``M (sum X_i' S_i^-1 A_i e_i e_i' A_i S_i^-1 X_i) M``;
+``A_i`` is the identity for CR0 and CR1 (which multiplies by ``J / (J - p)``, J clusters and p coefficients) and makes
+the estimate unbiased under the working model for CR2.
 
 References
 ----------
 Bell RM, McCaffrey DF. Bias reduction in standard errors for linear regression with multi-stage samples. Survey
 Methodology 2002;28:169-181.
+Hedges LV, Tipton E, Johnson MC. Robust variance estimation in meta-regression with dependent effect size estimates. Res
+Synth Methods 2010;1:39-65. doi:10.1002/jrsm.5
 Tipton E. Small sample adjustments for robust variance estimation with meta-regression. Psychol Methods 2015;20:375-393.
 doi:10.1037/met0000011
 Pustejovsky JE, Tipton E. Small-sample methods for cluster-robust variance estimation and hypothesis testing in fixed
@@ -25,15 +28,20 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import fdtrc
 
 from ipt_evidence.errors import ConvergenceError, NotEstimableError
 from ipt_evidence.options import choose
 from ipt_evidence.pooling.kernel import Array
 
-RobustKind = Literal["CR0", "CR1", "CR2"]
+RobustKind = Literal["CR2", "CR1", "CR0"]
 ABSORBED = 1e-9
 GRADED = 1e-10
+SINGULAR = 1e-10
+MOST_HIDDEN = 0.1
+"""Largest share of a contrast's variance under the model that single clusters may hide from the residuals."""
 MAX_MEANS = 500
+LARGEST_SUM = 1_000_000
 
 
 class Batch(NamedTuple):
@@ -44,31 +52,6 @@ class Batch(NamedTuple):
     covariance: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterRobust:
-    """Robust covariance of linear combinations of the coefficients.
-
-    Attributes
-    ----------
-    vcov : numpy.ndarray
-        Shape ``(q, q)``.
-    std_error, df : numpy.ndarray
-        Standard errors and Satterthwaite degrees of freedom, shape ``(q,)``.
-    n_clusters : int
-        Number of clusters.
-    kind : str
-        Which estimator.
-    """
-
-    vcov: Array
-    std_error: Array
-    df: Array
-    n_clusters: int
-    kind: RobustKind
-    own: Array = field(repr=False)
-    shared: Array = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True)
 class JointTest:
     """F test that several coefficients are zero: ``statistic`` on ``df1`` and ``df2`` degrees of freedom."""
@@ -77,6 +60,105 @@ class JointTest:
     df1: float
     df2: float
     p_value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterRobust:
+    """Robust covariance of q linear combinations of the coefficients, and what tests of contrasts of these need.
+
+    Attributes
+    ----------
+    vcov : numpy.ndarray
+        Shape ``(q, q)``.
+    kind : {"CR2", "CR1", "CR0"}
+        Which estimator: ``"CR2"`` has Satterthwaite degrees of freedom, the others ``J - p``.
+    n_clusters, n_coefficients : int
+        ``J`` and ``p``.
+    model, hidden : numpy.ndarray
+        Covariance under the working model, and the part of it that no residual can show, ``(q, q)``.
+    own, shared : numpy.ndarray
+        ``g_i' S_i g_i`` of each cluster, ``(J, q, q)``, and ``N' X_i' g_i`` with ``N N' = M``, ``(J, p, q)``.
+    """
+
+    vcov: Array
+    kind: RobustKind
+    n_clusters: int
+    n_coefficients: int
+    model: Array = field(repr=False)
+    hidden: Array = field(repr=False)
+    own: Array = field(repr=False)
+    shared: Array = field(repr=False)
+
+    @property
+    def std_error(self) -> Array:
+        """Standard error of each of the q combinations."""
+        return self.contrast_error(np.eye(len(self.vcov)))
+
+    @property
+    def df(self) -> Array:
+        """Degrees of freedom of each of the q combinations."""
+        return self.contrast_df(np.eye(len(self.vcov)))
+
+    def is_defined(self, contrasts: Array) -> npt.NDArray[np.bool_]:
+        """Return for each row of `contrasts` whether the residuals can show its variance."""
+        return np.asarray(_variance(contrasts, self.hidden) < MOST_HIDDEN * _variance(contrasts, self.model))
+
+    def contrast_error(self, contrasts: Array) -> Array:
+        """Return the standard error of each row of `contrasts`, shape ``(n, q)``; NaN where there is none.
+
+        A coefficient that one cluster alone determines has residuals that sum to zero within it: the formula would give
+        zero, which is not its error.
+        """
+        variance = _variance(contrasts, self.vcov)
+        return np.where(self.is_defined(contrasts), np.sqrt(np.maximum(variance, 0.0)), np.nan)
+
+    def contrast_df(self, contrasts: Array) -> Array:
+        """Return the degrees of freedom of each row of `contrasts`, shape ``(n, q)``; NaN where there is no error."""
+        defined = self.is_defined(contrasts)
+        df = np.where(defined, float(self.n_clusters - self.n_coefficients), np.nan)
+        if self.kind == "CR2":
+            df[defined] = [self._wishart_df(c[None]) for c in contrasts[defined]]
+        return df
+
+    def joint_test(self, estimate: Array, contrasts: Array) -> JointTest:
+        """Return the test that all `contrasts` of `estimate` are zero.
+
+        Parameters
+        ----------
+        estimate : numpy.ndarray
+            Values of the q combinations.
+        contrasts : numpy.ndarray
+            Shape ``(n, q)``.
+
+        Notes
+        -----
+        CR2: the approximate Hotelling test (HTZ) of Tipton & Pustejovsky 2015. With ``D = W^-1/2 V W^-1/2``, V the
+        robust covariance and W its expectation under the working model, ``eta = n (n + 1) / sum Var(D_st)`` and
+        ``F = (eta - n + 1) / (eta n) Q`` on ``n`` and ``eta - n + 1`` degrees of freedom. The others: F with
+        ``J - p``. NaN where a contrast has no error, where the clusters are too few for V to have an inverse, or where
+        the degrees of freedom would not be positive.
+        """
+        n = len(contrasts)
+        none = JointTest(float("nan"), float(n), float("nan"), float("nan"))
+        error = self.contrast_error(contrasts)
+        if not (error > 0).all():
+            return none
+        scaled = contrasts / error[:, None]
+        value, correlation = scaled @ estimate, scaled @ self.vcov @ scaled.T
+        if np.linalg.eigvalsh(correlation)[0] < SINGULAR:
+            return none
+        wald = float(value @ np.linalg.solve(correlation, value))
+        df, statistic = float(self.n_clusters - self.n_coefficients), wald / n
+        if self.kind == "CR2":
+            eta = self._wishart_df(scaled)
+            df = eta - n + 1
+            if not df > 0:
+                return none
+            statistic = df / (eta * n) * wald
+        return JointTest(statistic, float(n), df, float(fdtrc(n, df, statistic)))
+
+    def _wishart_df(self, contrasts: Array) -> float:
+        return _wishart_df(contrasts @ self.own @ contrasts.T, self.shared @ contrasts.T)
 
 
 def batches(
@@ -116,7 +198,7 @@ def batches(
 
 
 def cluster_robust(
-    clusters: Sequence[Batch], *, kind: RobustKind = "CR2", contrasts: Array | None = None
+    clusters: Sequence[Batch], *, kind: RobustKind = "CR2", contrasts: Array | None = None, as_it_stands: bool = False
 ) -> ClusterRobust:
     """Return the cluster-robust covariance of ``contrasts @ beta``.
 
@@ -128,11 +210,14 @@ def cluster_robust(
         Bias-reduced linearisation (default), the factor ``J / (J - p)``, or no correction.
     contrasts : numpy.ndarray, optional
         Shape ``(q, p)``; the coefficients themselves by default.
+    as_it_stands : bool
+        Give what the formula says also for a coefficient that one cluster alone determines, as other programs do,
+        rather than NaN.
 
     Raises
     ------
     NotEstimableError
-        There is one cluster, or for CR1 no more clusters than coefficients.
+        There is one cluster, or for CR0 and CR1 no more clusters than coefficients.
 
     Notes
     -----
@@ -144,31 +229,40 @@ def cluster_robust(
     """
     choose("kind", kind, RobustKind)
     n_clusters = sum(batch.x.shape[0] for batch in clusters)
-    if n_clusters < 2:
-        raise NotEstimableError("cluster-robust standard errors need at least two clusters; there is one")
     p = clusters[0].x.shape[-1]
-    if kind == "CR1" and n_clusters <= p:
-        raise NotEstimableError(f"CR1 with {p} coefficients needs at least {p + 1} clusters; there are {n_clusters}")
+    least = 2 if kind == "CR2" else p + 1
+    if n_clusters < least:
+        raise NotEstimableError(f"{kind} with {p} coefficients needs at least {least} clusters; there are {n_clusters}")
     roots = [_floats(np.linalg.cholesky(batch.covariance)) for batch in clusters]
     halves = [_floats(np.linalg.solve(root, batch.x)) for root, batch in zip(roots, clusters, strict=True)]
     rows = np.concatenate([half.reshape(-1, p) for half in halves])
-    m = _floats(np.linalg.inv(rows.T @ rows))
-    to = m if contrasts is None else m @ contrasts.T
-    scores: list[Array] = []
-    own: list[Array] = []
-    shared: list[Array] = []
-    m_root = _floats(np.linalg.cholesky(m))
+    inverse = _floats(np.linalg.inv(np.linalg.qr(rows, mode="r")))
+    basis = inverse if contrasts is None else contrasts @ inverse
+    scores, own, shared, taken = [], [], [], np.zeros((p, p))
     for batch, root, half in zip(clusters, roots, halves, strict=True):
-        g = _influence(batch, root, half, m, m_root, kind) @ to
+        spread, design = half @ inverse, batch.x @ inverse
+        absorbed, lost = _absorbed(root, spread)
+        taken += lost
+        if kind == "CR2":
+            g = _bias_reduced(batch.covariance, root, design, spread, absorbed) @ basis.T
+        else:
+            g = _floats(np.linalg.solve(np.swapaxes(root, -1, -2), spread)) @ basis.T
         turned = np.swapaxes(g, -1, -2)
         scores.append((turned @ batch.residual[..., None])[..., 0])
         own.append(turned @ batch.covariance @ g)
-        shared.append(m_root.T @ np.swapaxes(batch.x, -1, -2) @ g)
+        shared.append(np.swapaxes(design, -1, -2) @ g)
     total = np.concatenate(scores)
     factor = n_clusters / (n_clusters - p) if kind == "CR1" else 1.0
-    vcov: Array = factor * total.T @ total
-    a, u = np.concatenate(own), np.concatenate(shared)
-    return ClusterRobust(vcov, np.sqrt(vcov.diagonal()), _satterthwaite(a, u), n_clusters, kind, a, u)
+    return ClusterRobust(
+        vcov=factor * total.T @ total,
+        kind=kind,
+        n_clusters=n_clusters,
+        n_coefficients=p,
+        model=basis @ basis.T,
+        hidden=basis @ (np.zeros_like(taken) if as_it_stands else taken) @ basis.T,
+        own=np.concatenate(own),
+        shared=np.concatenate(shared),
+    )
 
 
 def _floats(values: npt.ArrayLike) -> Array:
@@ -176,16 +270,30 @@ def _floats(values: npt.ArrayLike) -> Array:
     return np.asarray(values, dtype=np.float64)
 
 
-def _influence(batch: Batch, root: Array, half: Array, m: Array, m_root: Array, kind: RobustKind) -> Array:
-    """Return ``A_i S_i^-1 X_i`` of each cluster."""
+def _absorbed(root: Array, spread: Array) -> tuple[npt.NDArray[np.intp], Array]:
+    """Return how many directions of each cluster the coefficients absorb, and the information that is lost with them.
+
+    With ``spread = L^-1 X_i N`` the eigenvalues of ``spread' spread`` are the leverages of the cluster. A direction of
+    leverage one has no residual; with ``u`` such a direction, CR2 leaves out ``(L'L)^-1 u``, which has no ``B_i``.
+    """
+    count = np.zeros(len(spread), dtype=np.intp)
+    lost = np.zeros((spread.shape[-1], spread.shape[-1]))
+    for i in np.flatnonzero(np.einsum("jia,jia->j", spread, spread) > 1 - ABSORBED):
+        leverage, vectors = np.linalg.eigh(spread[i].T @ spread[i])
+        u = spread[i] @ vectors[:, leverage > 1 - ABSORBED]
+        count[i] = u.shape[1]
+        left_out = np.linalg.qr(np.linalg.solve(root[i].T @ root[i], u))[0].T @ spread[i]
+        lost += left_out.T @ left_out
+    return count, lost
+
+
+def _bias_reduced(
+    covariance: Array, root: Array, design: Array, spread: Array, absorbed: npt.NDArray[np.intp]
+) -> Array:
+    """Return ``A_i S_i^-1 X_i N`` of each cluster, where ``design`` is ``X_i N`` and ``spread`` is ``L^-1 X_i N``."""
     transposed = np.swapaxes(root, -1, -2)
-    if kind != "CR2":
-        return _floats(np.linalg.solve(transposed, half))
-    left = batch.covariance - batch.x @ m @ np.swapaxes(batch.x, -1, -2)
+    left = covariance - design @ np.swapaxes(design, -1, -2)
     values, vectors = np.linalg.eigh(transposed @ left @ root)
-    spread = half @ m_root
-    leverage = np.linalg.eigvalsh(np.swapaxes(spread, -1, -2) @ spread)
-    absorbed = (leverage > 1 - ABSORBED).sum(axis=-1)
     lost = np.arange(values.shape[1]) < absorbed[:, None]
     graded = np.any(np.where(lost, np.inf, values) <= GRADED * values[:, -1:], axis=-1)
     if (graded & (absorbed > 0)).any():
@@ -193,13 +301,13 @@ def _influence(batch: Batch, root: Array, half: Array, m: Array, m_root: Array, 
             "CR2 cannot be computed: a coefficient absorbs a cluster whose variances differ by many orders of "
             "magnitude; use CR1, or a model-based interval"
         )
-    power = np.where(lost | graded[:, None], 0.0, 1 / np.sqrt(np.where(lost | graded[:, None], 1.0, values)))
-    rotated = np.swapaxes(vectors, -1, -2) @ half
-    result = root @ (vectors @ (power[:, :, None] * rotated))
+    none = lost | graded[:, None]
+    power = np.where(none, 0.0, 1 / np.sqrt(np.where(none, 1.0, values)))
+    result = root @ (vectors @ (power[:, :, None] * (np.swapaxes(vectors, -1, -2) @ spread)))
     for i in np.flatnonzero(graded):
-        adjustment = _geometric_mean(batch.covariance[i], _inverse(left[i]))
-        result[i] = adjustment @ np.linalg.solve(transposed[i], half[i])
-    return result
+        adjustment = _geometric_mean(covariance[i], _inverse(left[i]))
+        result[i] = adjustment @ np.linalg.solve(transposed[i], spread[i])
+    return _floats(result)
 
 
 def _geometric_mean(a: Array, b: Array) -> Array:
@@ -225,59 +333,31 @@ def _inverse(a: Array) -> Array:
     return (inverse + inverse.T) / 2
 
 
-def _satterthwaite(own: Array, shared: Array) -> Array:
-    """Return the degrees of freedom of each contrast (Bell & McCaffrey 2002; Tipton 2015)."""
-    df = []
-    for q in range(own.shape[1]):
-        a, u = own[:, q, q], shared[:, :, q]
-        length = np.einsum("jk,jk->j", u, u)
-        trace = (a - length).sum()
-        squares = (a * (a - 2 * length)).sum() + ((u.T @ u) ** 2).sum()
-        df.append(trace**2 / squares)
-    return np.array(df)
+def _variance(contrasts: Array, covariance: Array) -> Array:
+    """Return the variance of each row of `contrasts`."""
+    return _floats(np.einsum("np,pq,nq->n", contrasts, covariance, contrasts))
 
 
-def joint_test(robust: ClusterRobust, estimate: Array, rows: Sequence[int]) -> JointTest:
-    """Return the approximate Hotelling test (HTZ) that several of the contrasts are zero.
+def _wishart_df(own: Array, shared: Array) -> float:
+    """Return the degrees of freedom of the Wishart with the total variance of D (2015, eq. 17), of n contrasts.
 
-    Parameters
-    ----------
-    robust : ClusterRobust
-        Covariance of the contrasts.
-    estimate : numpy.ndarray
-        Their values, shape ``(q,)``.
-    rows : sequence of int
-        Which of them are tested together.
-
-    Notes
-    -----
-    Tipton & Pustejovsky 2015: with ``D = W^-1/2 V W^-1/2``, V the robust covariance and W its expectation under the
-    working model, ``eta = q (q + 1) / sum Var(D_st)`` and ``F = (eta - q + 1) / (eta q) Q`` on ``q`` and
-    ``eta - q + 1`` degrees of freedom. NaN when the latter is not positive.
+    With one contrast these are Satterthwaite's, ``(tr G)^2 / tr(GG)`` (2018, eq. 11). Shapes ``(J, n, n)`` and
+    ``(J, p, n)``. Pairs of clusters are summed as the running sum before each, not as the total less the cluster's own
+    part: with a leverage near one this difference would have no digits left.
     """
-    from scipy.special import fdtrc
-
-    pick = np.asarray(rows)
-    q = pick.size
-    a, u = robust.own[:, pick[:, None], pick], robust.shared[:, :, pick]
-    values, vectors = np.linalg.eigh((a - np.einsum("jks,jkt->jst", u, u)).sum(axis=0))
+    n_clusters, p, n = shared.shape
+    inner = own - np.swapaxes(shared, -1, -2) @ shared
+    values, vectors = np.linalg.eigh(inner.sum(axis=0))
+    if not values[0] > 0:
+        return float("nan")
     whiten = vectors / np.sqrt(values) @ vectors.T
-    a, u = whiten @ a @ whiten, u @ whiten
-    eta = q * (q + 1) / _variance_sum(a, u)
-    b, v = estimate[pick], robust.vcov[np.ix_(pick, pick)]
-    wald, df2 = float(b @ np.linalg.solve(v, b)), eta - q + 1
-    if df2 <= 0:
-        return JointTest(float("nan"), float(q), float("nan"), float("nan"))
-    statistic = df2 / (eta * q) * wald
-    return JointTest(statistic, float(q), df2, float(fdtrc(q, df2, statistic)))
-
-
-def _variance_sum(a: Array, u: Array) -> float:
-    """Return the sum over s and t of the variances of ``D_st`` under the working model."""
-    inner = np.einsum("jks,jkt->jst", u, u)
-    cross = np.einsum("jks,jlt->stkl", u, u)
-    diag_a, diag_i = np.einsum("jss->js", a), np.einsum("jss->js", inner)
-    first = np.einsum("js,jt->st", diag_a, diag_a - diag_i) - np.einsum("js,jt->st", diag_i, diag_a)
-    first += np.einsum("stkl,stkl->st", cross, cross)
-    second = np.einsum("jst,jst->st", a, a - 2 * inner) + np.einsum("stkl,stlk->st", cross, cross)
-    return float((first + second).sum())
+    inner, flat = whiten @ inner @ whiten, (shared @ whiten).reshape(n_clusters, p * n)
+    total = float((np.einsum("jss->j", inner) ** 2).sum() + (inner**2).sum())
+    running, step = np.zeros((1, p * n, p * n)), max(1, LARGEST_SUM // (p * n) ** 2)
+    for start in range(0, n_clusters, step):
+        outer = flat[start : start + step, :, None] * flat[start : start + step, None, :]
+        sums = np.cumsum(np.concatenate([running, outer]), axis=0)
+        before, running = sums[:-1], sums[-1:]
+        crossed = before.reshape(-1, p, n, p, n).transpose(0, 1, 4, 3, 2).reshape(before.shape)
+        total += 2 * float(np.vdot(outer, before + crossed))
+    return float(n * (n + 1) / total)

@@ -8,9 +8,8 @@ from typing import cast
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.pooling.blocks import BlockModel, Weighted, weigh
-from ipt_evidence.pooling.cluster_robust import Batch, ClusterRobust, JointTest, RobustKind, cluster_robust, joint_test
+from ipt_evidence.pooling.cluster_robust import Batch, ClusterRobust, JointTest, RobustKind, cluster_robust
 from ipt_evidence.pooling.components import Mask, Optimum, fit_components
 from ipt_evidence.pooling.intervals import quantile, two_sided_p
 from ipt_evidence.pooling.kernel import Array
@@ -103,22 +102,11 @@ def estimate_model(
 
 
 def _degrees(model: BlockModel, ci_method: MultilevelCi, robust: ClusterRobust | None) -> Array:
-    """Return the degrees of freedom of each coefficient.
-
-    Raises
-    ------
-    NotEstimableError
-        There are none left.
-    """
-    n, p = model.x.shape
-    if ci_method == "cr2" and robust is not None:
+    """Return the degrees of freedom of each coefficient."""
+    if robust is not None:
         return robust.df
-    left = {"wald": np.inf, "t": float(n - p)}.get(ci_method, float(model.n_trials - p))
-    if left <= 0:
-        raise NotEstimableError(
-            f"ci_method={ci_method!r} needs more trials than coefficients; there are {model.n_trials} and {p}"
-        )
-    return np.full(p, left)
+    n, p = model.x.shape
+    return np.full(p, np.inf if ci_method == "wald" else float(n - p))
 
 
 def _intercept_only(x: Array) -> bool:
@@ -136,7 +124,8 @@ def _robust(model: BlockModel, k: Weighted, theta: Array, ci_method: MultilevelC
         covariance[:, diagonal, diagonal] += (model.d[g.rows] + theta[1]).reshape(shape)
         x = model.x[g.rows].reshape(*shape, model.x.shape[1])
         clusters.append(Batch(x, k.residual[g.rows].reshape(shape), covariance))
-    return cluster_robust(clusters, kind=cast(RobustKind, ci_method.upper()), contrasts=model.basis)
+    kind = cast(RobustKind, ci_method.upper())
+    return cluster_robust(clusters, kind=kind, contrasts=model.basis, as_it_stands=True)
 
 
 def _i2(v: Array, x: Array, theta: Array) -> tuple[float, float]:
@@ -162,8 +151,8 @@ def _moderators(
     rows = [j for j in range(beta.size) if j not in constant]
     if not rows:
         return NOT_TESTED
-    if ci_method == "cr2" and robust is not None:
-        return joint_test(robust, beta, rows)
+    if robust is not None:
+        return robust.joint_test(beta, np.eye(beta.size)[rows])
     b, count = beta[rows], float(len(rows))
     wald = float(b @ np.linalg.solve(vcov[np.ix_(rows, rows)], b))
     if ci_method == "wald":

@@ -21,6 +21,7 @@ from ipt_evidence.options import (
     Tau2Method,
     choose,
 )
+from ipt_evidence.pooling.cluster_robust import ClusterRobust, RobustKind, batches, cluster_robust
 from ipt_evidence.pooling.design import Design, build_design, formula_variables
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.permutation import PermutationTest, permutation_test
@@ -34,7 +35,6 @@ from ipt_evidence.pooling.regression_fit import (
 )
 from ipt_evidence.pooling.regression_result import MetaRegression, OmnibusTest
 from ipt_evidence.pooling.result import PoolMethod
-from ipt_evidence.pooling.robust import ClusterMethod, RobustErrors, robust_errors
 from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 
 FEW_PER_COEFFICIENT = 10
@@ -60,7 +60,7 @@ def meta_regression(
     level: float | None = None,
     permutations: int | Literal["exact"] | None = None,
     cluster: str | None = None,
-    cluster_method: ClusterMethod | None = None,
+    cluster_method: RobustKind | None = None,
     seed: int | np.random.Generator | None = None,
     dependence: Dependence | None = None,
     rho: float | None = None,
@@ -154,7 +154,7 @@ def meta_regression(
         raise OptionError("cluster_method needs cluster, the column that says which rows belong together")
     if cluster is not None and permutations is not None:
         raise OptionError("cluster and permutations exclude each other: reordering rows would break the clusters")
-    kind: ClusterMethod = choose("cluster_method", cluster_method or "CR2", ClusterMethod)
+    kind: RobustKind = choose("cluster_method", cluster_method or "CR2", RobustKind)
     return _regress(effects, formula, method, permutations, cluster, kind, seed)
 
 
@@ -176,7 +176,7 @@ def _regress(
     method: PoolMethod,
     permutations: int | Literal["exact"] | None,
     cluster: str | None,
-    kind: ClusterMethod,
+    kind: RobustKind,
     seed: int | np.random.Generator | None,
 ) -> MetaRegression:
     variables = formula_variables(formula, effects)
@@ -185,7 +185,8 @@ def _regress(
     numbers = compute_regression(data.y, data.v, design, method)
     robust = None
     if data.cluster is not None:
-        robust = robust_errors(design.x, numbers.residual, 1 / numbers.w, data.cluster, kind)
+        clusters = batches(design.x, numbers.residual, data.cluster, variance=1 / numbers.w)
+        robust = cluster_robust(clusters, kind=kind)
     permuted = None
     if permutations is not None:
         if design.names == ("Intercept",):
@@ -208,7 +209,7 @@ def _assemble(
     design: Design,
     numbers: RegressionNumbers,
     method: PoolMethod,
-    robust: RobustErrors | None,
+    robust: ClusterRobust | None,
     permuted: PermutationTest | None,
     cluster: str | None,
 ) -> MetaRegression:
@@ -216,9 +217,7 @@ def _assemble(
     model = coefficient_table(design.names, numbers.beta, errors, numbers.df, method.level)
     table = model.copy()
     if robust is not None:
-        each = np.eye(numbers.beta.size)
-        errors, df = robust.contrast_error(each), robust.contrast_df(each)
-        table = coefficient_table(design.names, numbers.beta, errors, df, method.level)
+        table = coefficient_table(design.names, numbers.beta, robust.std_error, robust.df, method.level)
     if permuted is not None:
         table["p_value_model"] = table["p_value"]
         table["p_value"] = list(permuted.p_values)
@@ -243,7 +242,7 @@ def _assemble(
         studies=_studies(data, numbers),
         notes=(*data.notes, *_notes(design, numbers, method, robust, table, omnibus)),
         cluster=cluster,
-        cluster_method=robust.method if robust is not None else None,
+        cluster_method=robust.kind if robust is not None else None,
         n_clusters=robust.n_clusters if robust is not None else None,
         permutation=permuted,
         model_coefficients=model,
@@ -255,14 +254,14 @@ def _assemble(
 
 
 def _omnibus(
-    design: Design, numbers: RegressionNumbers, robust: RobustErrors | None, permuted: PermutationTest | None
+    design: Design, numbers: RegressionNumbers, robust: ClusterRobust | None, permuted: PermutationTest | None
 ) -> OmnibusTest | None:
     if design.names == ("Intercept",):
         return None
     m = len(design.tested)
     if robust is not None:
-        test = robust.wald_test(numbers.beta, np.eye(numbers.beta.size)[list(design.tested)])
-        return OmnibusTest(test.statistic, m, test.df_denominator, test.p_value, test.p_value)
+        test = robust.joint_test(numbers.beta, np.eye(numbers.beta.size)[list(design.tested)])
+        return OmnibusTest(test.statistic, m, test.df2, test.p_value, test.p_value)
     statistic, p = omnibus_numbers(numbers.beta, numbers.wald_vcov, numbers.factor, numbers.df, design.tested)
     return OmnibusTest(statistic, m, numbers.df, permuted.omnibus_p if permuted is not None else p, p)
 
@@ -290,7 +289,7 @@ def _notes(
     design: Design,
     numbers: RegressionNumbers,
     method: PoolMethod,
-    robust: RobustErrors | None,
+    robust: ClusterRobust | None,
     table: pd.DataFrame,
     omnibus: OmnibusTest | None,
 ) -> list[str]:

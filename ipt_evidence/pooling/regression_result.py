@@ -20,8 +20,8 @@ from ipt_evidence.sources.showing import readable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ipt_evidence.pooling.cluster_robust import ClusterRobust
     from ipt_evidence.pooling.permutation import PermutationTest
-    from ipt_evidence.pooling.robust import RobustErrors
 
 COLUMNS = ("term", "estimate", "std_error", "statistic", "df", "p_value", "ci_low", "ci_high")
 
@@ -128,7 +128,7 @@ class MetaRegression:
     design: Design = field(repr=False)
     model_vcov: Array = field(repr=False)
     wald_vcov: Array = field(repr=False)
-    robust: RobustErrors | None = field(repr=False)
+    robust: ClusterRobust | None = field(repr=False)
 
     def tidy(self) -> pd.DataFrame:
         """Return one row per coefficient, the intercept first.

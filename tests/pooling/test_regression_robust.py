@@ -8,8 +8,8 @@ import pytest
 from scipy.linalg import sqrtm
 
 from ipt_evidence.errors import NotEstimableError
+from ipt_evidence.pooling.cluster_robust import batches, cluster_robust
 from ipt_evidence.pooling.regression import meta_regression
-from ipt_evidence.pooling.robust import robust_errors
 
 ROUNDING = 1e-9
 
@@ -51,7 +51,7 @@ def brute_force(x, e, phi, cluster, m, w, method):
 @pytest.mark.parametrize("method", ["CR0", "CR1", "CR2"])
 def test_covariance_and_degrees_of_freedom(sizes, method):
     x, e, phi, cluster, m, w = example(sizes)
-    robust = robust_errors(x, e, phi, cluster, method)
+    robust = cluster_robust(batches(x, e, cluster, variance=phi), kind=method)
     vcov, pieces, full = brute_force(x, e, phi, cluster, m, w, method)
     np.testing.assert_allclose(robust.vcov, vcov, rtol=ROUNDING)
     contrasts = np.array([[1.0, 0, 0], [0, 1, 0], [1, -2, 0.5]])
@@ -72,7 +72,7 @@ def test_expected_covariance_under_the_model_is_exact():
 
 def test_hotelling_test_by_summing_over_pairs_of_clusters():
     x, e, phi, cluster, m, w = example([3, 2, 4, 2, 3, 2, 2])
-    robust = robust_errors(x, e, phi, cluster, "CR2")
+    robust = cluster_robust(batches(x, e, cluster, variance=phi))
     contrasts = np.eye(3)[1:]
     beta = np.array([0.1, 0.4, -0.3])
     _, pieces, full = brute_force(x, e, phi, cluster, m, w, "CR2")
@@ -88,17 +88,17 @@ def test_hotelling_test_by_summing_over_pairs_of_clusters():
     eta = q * (q + 1) / total
     value = contrasts @ beta
     quadratic = value @ np.linalg.inv(contrasts @ robust.vcov @ contrasts.T) @ value
-    test = robust.wald_test(beta, contrasts)
-    assert test.df_denominator == pytest.approx(eta - q + 1, rel=ROUNDING)
+    test = robust.joint_test(beta, contrasts)
+    assert test.df2 == pytest.approx(eta - q + 1, rel=ROUNDING)
     assert test.statistic == pytest.approx((eta - q + 1) / (eta * q) * quadratic, rel=ROUNDING)
 
 
 def test_one_coefficient_hotelling_is_the_t_test():
     x, e, phi, cluster, *_ = example([3, 2, 4, 2, 3])
-    robust = robust_errors(x, e, phi, cluster, "CR2")
+    robust = cluster_robust(batches(x, e, cluster, variance=phi))
     beta, c = np.array([0.1, 0.4, -0.3]), np.array([[0.0, 1, 0]])
-    test = robust.wald_test(beta, c)
-    assert test.df_denominator == pytest.approx(robust.contrast_df(c)[0], rel=ROUNDING)
+    test = robust.joint_test(beta, c)
+    assert test.df2 == pytest.approx(robust.contrast_df(c)[0], rel=ROUNDING)
     assert test.statistic == pytest.approx(0.16 / robust.vcov[1, 1], rel=ROUNDING)
 
 
@@ -106,7 +106,9 @@ def test_names_of_clusters_do_not_matter():
     x, e, phi, cluster, *_ = example([3, 2, 4, 2, 3])
     other = np.array([4, 2, 0, 1, 3])[cluster]
     np.testing.assert_allclose(
-        robust_errors(x, e, phi, cluster, "CR2").vcov, robust_errors(x, e, phi, other, "CR2").vcov, rtol=ROUNDING
+        cluster_robust(batches(x, e, cluster, variance=phi)).vcov,
+        cluster_robust(batches(x, e, other, variance=phi)).vcov,
+        rtol=ROUNDING,
     )
 
 
@@ -140,4 +142,4 @@ def test_more_coefficients_than_clusters_can_test():
 def test_too_few_clusters(method, least):
     x, e, phi, cluster, *_ = example([3, 2, 4])
     with pytest.raises(NotEstimableError, match=f"at least {least} clusters"):
-        robust_errors(x, e, phi, np.minimum(cluster, least - 2), method)
+        cluster_robust(batches(x, e, np.minimum(cluster, least - 2), variance=phi), kind=method)
