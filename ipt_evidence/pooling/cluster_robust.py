@@ -198,7 +198,7 @@ def batches(
 
 
 def cluster_robust(
-    clusters: Sequence[Batch], *, kind: RobustKind = "CR2", contrasts: Array | None = None, as_it_stands: bool = False
+    clusters: Sequence[Batch], *, kind: RobustKind = "CR2", contrasts: Array | None = None
 ) -> ClusterRobust:
     """Return the cluster-robust covariance of ``contrasts @ beta``.
 
@@ -210,9 +210,6 @@ def cluster_robust(
         Bias-reduced linearisation (default), the factor ``J / (J - p)``, or no correction.
     contrasts : numpy.ndarray, optional
         Shape ``(q, p)``; the coefficients themselves by default.
-    as_it_stands : bool
-        Give what the formula says also for a coefficient that one cluster alone determines, as other programs do,
-        rather than NaN.
 
     Raises
     ------
@@ -259,7 +256,7 @@ def cluster_robust(
         n_clusters=n_clusters,
         n_coefficients=p,
         model=basis @ basis.T,
-        hidden=basis @ (np.zeros_like(taken) if as_it_stands else taken) @ basis.T,
+        hidden=basis @ taken @ basis.T,
         own=np.concatenate(own),
         shared=np.concatenate(shared),
     )

@@ -376,6 +376,10 @@ def _notes(data: _Data, e: Estimates, method: MultilevelMethod) -> tuple[str, ..
     notes = []
     if not e.free[1]:
         notes.append("Every trial has one effect: the variances cannot be told apart; their sum is the between one.")
+    alone = np.isnan(e.std_error)
+    if alone.any():
+        listed = ", ".join(term for term, none in zip(data.terms, alone, strict=True) if none)
+        notes.append(f"No cluster-robust error, because a single trial determines it or its reference: {listed}.")
     if method.ci_method == "cr2" and bool((e.df < FEW_DF).any()):
         notes.append("Fewer than 4 Satterthwaite degrees of freedom: the robust interval may be too narrow.")
     if method.ci_method.startswith("cr") and bool((e.std_error < np.sqrt(np.diag(e.model_vcov)) / 2).any()):

@@ -74,7 +74,7 @@ def estimate_model(
     robust = _robust(model, k, optimum.theta, ci_method) if ci_method in ROBUST else None
     vcov = model_vcov if robust is None else robust.vcov
     df = _degrees(model, ci_method, robust)
-    std_error = np.sqrt(np.diag(vcov))
+    std_error = np.sqrt(np.diag(vcov)) if robust is None else robust.std_error
     half = np.asarray(quantile(level, df)) * std_error
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = beta / std_error
@@ -125,7 +125,7 @@ def _robust(model: BlockModel, k: Weighted, theta: Array, ci_method: MultilevelC
         x = model.x[g.rows].reshape(*shape, model.x.shape[1])
         clusters.append(Batch(x, k.residual[g.rows].reshape(shape), covariance))
     kind = cast(RobustKind, ci_method.upper())
-    return cluster_robust(clusters, kind=kind, contrasts=model.basis, as_it_stands=True)
+    return cluster_robust(clusters, kind=kind, contrasts=model.basis)
 
 
 def _i2(v: Array, x: Array, theta: Array) -> tuple[float, float]:
