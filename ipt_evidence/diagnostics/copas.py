@@ -88,9 +88,11 @@ def copas(
 
     References
     ----------
-    Copas J, Shi JQ. Biostatistics 2000;1:247-262. doi:10.1093/biostatistics/1.3.247
-    Copas JB, Shi JQ. Stat Methods Med Res 2001;10:251-265. doi:10.1177/096228020101000402
-    Carpenter JR, Schwarzer G, Rucker G, Kunstler R. Empirical evaluation showed that the Copas selection model provided
+    Copas J, Shi JQ. Meta-analysis, funnel plots and sensitivity analysis. Biostatistics 2000;1:247-262.
+    doi:10.1093/biostatistics/1.3.247
+    Copas JB, Shi JQ. A sensitivity analysis for publication bias in systematic reviews. Stat Methods Med Res
+    2001;10:251-265. doi:10.1177/096228020101000402
+    Carpenter JR, Schwarzer G, Rücker G, Künstler R. Empirical evaluation showed that the Copas selection model provided
     a useful summary in 80% of meta-analyses. J Clin Epidemiol 2009;62:624-631. doi:10.1016/j.jclinepi.2008.12.002
 
     Examples

@@ -121,7 +121,8 @@ def failsafe_n(
     Rosenthal R. The file drawer problem and tolerance for null results. Psychol Bull 1979;86:638-641.
     doi:10.1037/0033-2909.86.3.638
     Orwin RG. A fail-safe N for effect size in meta-analysis. J Educ Stat 1983;8:157-159. doi:10.3102/10769986008002157
-    Rosenberg MS. The file-drawer problem revisited. Evolution 2005;59:464-468. doi:10.1111/j.0014-3820.2005.tb01004.x
+    Rosenberg MS. The file-drawer problem revisited: a general weighted method for calculating fail-safe numbers in
+    meta-analysis. Evolution 2005;59:464-468. doi:10.1111/j.0014-3820.2005.tb01004.x
 
     Examples
     --------

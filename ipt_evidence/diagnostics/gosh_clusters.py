@@ -2,8 +2,8 @@
 
 References
 ----------
-Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R. 2021, chapter 5.4.4 (GOSH and clustering).
-doi:10.1201/9781003107347
+Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R: A Hands-On Guide. Chapman & Hall/CRC,
+2021, chapter 5.4.4 (GOSH and clustering). doi:10.1201/9781003107347
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ References
 ----------
 Viechtbauer W, Cheung MW-L. Outlier and influence diagnostics for meta-analysis. Res Synth Methods 2010;1:112-125.
 doi:10.1002/jrsm.11
-Baujat B, Mahe C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application to a
+Baujat B, Mahé C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application to a
 meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. doi:10.1002/sim.1221
 """
 
@@ -158,8 +158,8 @@ def baujat(fit: PooledFit | pd.DataFrame) -> InfluenceTable:
 
     References
     ----------
-    .. [1] Baujat B, Mahe C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses. Stat
-       Med 2002;21:2641-2652. doi:10.1002/sim.1221
+    .. [1] Baujat B, Mahé C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses:
+       application to a meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. doi:10.1002/sim.1221
 
     Examples
     --------

@@ -115,8 +115,8 @@ def limit_meta(effects: PooledFit | pd.DataFrame, *, level: float = 0.95) -> Lim
 
     References
     ----------
-    Rücker G et al. Treatment-effect estimates adjusted for small-study effects via a limit meta-analysis. Biostatistics
-    2011;12:122-142. doi:10.1093/biostatistics/kxq046
+    Rücker G, Schwarzer G, Carpenter JR, Binder H, Schumacher M. Treatment-effect estimates adjusted for small-study
+    effects via a limit meta-analysis. Biostatistics 2011;12:122-142. doi:10.1093/biostatistics/kxq046
 
     Examples
     --------

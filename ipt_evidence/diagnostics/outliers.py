@@ -107,8 +107,8 @@ def outliers(fit: PooledFit | pd.DataFrame, *, rule: OutlierRule = "ci", thresho
 
     References
     ----------
-    .. [1] Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R. 2021, chapter 5.4.
-       doi:10.1201/9781003107347
+    .. [1] Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R: A Hands-On Guide. Chapman &
+       Hall/CRC, 2021, chapter 5.4. doi:10.1201/9781003107347
     .. [2] Viechtbauer W, Cheung MW-L. Outlier and influence diagnostics for meta-analysis. Res Synth Methods
        2010;1:112-125. doi:10.1002/jrsm.11
 

@@ -130,7 +130,9 @@ def p_curve(effects: PooledFit | pd.DataFrame, *, alternative: Alternative = "gr
     ----------
     Simonsohn U, Nelson LD, Simmons JP. P-curve: a key to the file-drawer. J Exp Psychol Gen 2014;143:534-547.
     doi:10.1037/a0033242
-    Simonsohn U, Simmons JP, Nelson LD. Better p-curves. J Exp Psychol Gen 2015;144:1146-1152. doi:10.1037/xge0000104
+    Simonsohn U, Simmons JP, Nelson LD. Better p-curves: making p-curve analysis more robust to errors, fraud, and
+    ambitious p-hacking, a reply to Ulrich and Miller (2015). J Exp Psychol Gen 2015;144:1146-1152.
+    doi:10.1037/xge0000104
 
     Examples
     --------

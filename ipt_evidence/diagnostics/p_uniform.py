@@ -159,7 +159,7 @@ def p_uniform_star(
     References
     ----------
     van Aert RCM, van Assen MALM. Correcting for publication bias in a meta-analysis with the p-uniform* method.
-    doi:10.31222/osf.io/zqjr9
+    MetaArXiv preprint. doi:10.31222/osf.io/zqjr9
 
     Examples
     --------

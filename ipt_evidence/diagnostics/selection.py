@@ -96,11 +96,16 @@ def selection_model(
 
     References
     ----------
-    Hedges LV. Stat Sci 1992;7:246-255. doi:10.1214/ss/1177011364
-    Vevea JL, Hedges LV. Psychometrika 1995;60:419-435. doi:10.1007/BF02294384
-    Vevea JL, Woods CM. Psychol Methods 2005;10:428-443. doi:10.1037/1082-989X.10.4.428
-    Preston C, Ashby D, Smyth R. J Eval Clin Pract 2004;10:313-322. doi:10.1111/j.1365-2753.2003.00457.x
-    Citkowicz M, Vevea JL. Psychol Methods 2017;22:28-41. doi:10.1037/met0000119
+    Hedges LV. Modeling publication selection effects in meta-analysis. Stat Sci 1992;7:246-255.
+    doi:10.1214/ss/1177011364
+    Vevea JL, Hedges LV. A general linear model for estimating effect size in the presence of publication bias.
+    Psychometrika 1995;60:419-435. doi:10.1007/BF02294384
+    Vevea JL, Woods CM. Publication bias in research synthesis: sensitivity analysis using a priori weight functions.
+    Psychol Methods 2005;10:428-443. doi:10.1037/1082-989X.10.4.428
+    Preston C, Ashby D, Smyth R. Adjusting for publication bias: modelling the selection process. J Eval Clin Pract
+    2004;10:313-322. doi:10.1111/j.1365-2753.2003.00457.x
+    Citkowicz M, Vevea JL. A parsimonious weight function for modeling publication bias. Psychol Methods 2017;22:28-41.
+    doi:10.1037/met0000119
 
     Examples
     --------

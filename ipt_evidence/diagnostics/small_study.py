@@ -83,7 +83,8 @@ def egger_test(
 
     References
     ----------
-    Egger M et al. BMJ 1997;315:629-634. doi:10.1136/bmj.315.7109.629
+    Egger M, Davey Smith G, Schneider M, Minder C. Bias in meta-analysis detected by a simple, graphical test. BMJ
+    1997;315:629-634. doi:10.1136/bmj.315.7109.629
     Pustejovsky JE, Rodgers MA. Testing for funnel plot asymmetry of standardized mean differences. Res Synth Methods
     2019;10:57-71. doi:10.1002/jrsm.1332
 

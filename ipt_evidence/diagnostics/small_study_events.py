@@ -74,8 +74,8 @@ def peters_test(effects: PooledFit | pd.DataFrame, *, level: float = 0.95) -> Sm
 
     References
     ----------
-    Peters JL et al. Comparison of two methods to detect publication bias in meta-analysis. JAMA 2006;295:676-680.
-    doi:10.1001/jama.295.6.676
+    Peters JL, Sutton AJ, Jones DR, Abrams KR, Rushton L. Comparison of two methods to detect publication bias in
+    meta-analysis. JAMA 2006;295:676-680. doi:10.1001/jama.295.6.676
 
     Examples
     --------
@@ -174,7 +174,7 @@ def debray_test(
     References
     ----------
     Debray TPA, Moons KGM, Riley RD. Detecting small-study effects and funnel plot asymmetry in meta-analysis of
-    survival data. Res Synth Methods 2018;9:41-50. doi:10.1002/jrsm.1266
+    survival data: a comparison of new and existing tests. Res Synth Methods 2018;9:41-50. doi:10.1002/jrsm.1266
 
     Examples
     --------

@@ -153,7 +153,8 @@ def trim_and_fill(
 
     References
     ----------
-    Duval S, Tweedie R. Trim and fill. Biometrics 2000;56:455-463. doi:10.1111/j.0006-341X.2000.00455.x
+    Duval S, Tweedie R. Trim and fill: a simple funnel-plot-based method of testing and adjusting for publication bias
+    in meta-analysis. Biometrics 2000;56:455-463. doi:10.1111/j.0006-341X.2000.00455.x
 
     Examples
     --------

@@ -178,10 +178,14 @@ def compare_events(table: Cells, *, measure: str = "OR") -> Estimates:
 
     References
     ----------
-    Fleiss JL, Berlin JA (2009). Effect sizes for dichotomous data. Handbook of Research Synthesis, 2nd ed.
-    Yusuf S et al. (1985). Beta blockade during and after myocardial infarction. doi:10.1016/S0033-0620(85)80003-7
-    Sanchez-Meca J et al. (2003). Effect-size indices for dichotomized outcomes. doi:10.1037/1082-989X.8.4.448
-    Ruecker G et al. (2009). Why add anything to nothing? The arcsine difference. doi:10.1002/sim.3511
+    Fleiss JL, Berlin JA. Effect sizes for dichotomous data. In: Cooper H, Hedges LV, Valentine JC, eds. The Handbook of
+    Research Synthesis and Meta-Analysis. 2nd ed. Russell Sage Foundation, 2009, pp. 237-253.
+    Yusuf S, Peto R, Lewis J, Collins R, Sleight P. Beta blockade during and after myocardial infarction: an overview of
+    the randomized trials. Prog Cardiovasc Dis 1985;27:335-371. doi:10.1016/S0033-0620(85)80003-7
+    Sánchez-Meca J, Marín-Martínez F, Chacón-Moscoso S. Effect-size indices for dichotomized outcomes in meta-analysis.
+    Psychol Methods 2003;8:448-467. doi:10.1037/1082-989X.8.4.448
+    Rücker G, Schwarzer G, Carpenter J, Olkin I. Why add anything to nothing? The arcsine difference as a measure of
+    treatment effect in meta-analysis with zero cells. Stat Med 2009;28:721-738. doi:10.1002/sim.3511
 
     Examples
     --------

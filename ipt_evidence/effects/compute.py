@@ -103,9 +103,9 @@ def effect_sizes(
 
     References
     ----------
-    Hedges LV, Olkin I (1985). Statistical Methods for Meta-Analysis.
-    Chinn S (2000). A simple method for converting an odds ratio to effect size.
-    doi:10.1002/1097-0258(20001130)19:22<3127::AID-SIM784>3.0.CO;2-M
+    Hedges LV, Olkin I. Statistical Methods for Meta-Analysis. Academic Press, 1985.
+    Chinn S. A simple method for converting an odds ratio to effect size for use in meta-analysis. Stat Med
+    2000;19:3127-3131. doi:10.1002/1097-0258(20001130)19:22<3127::AID-SIM784>3.0.CO;2-M
 
     Examples
     --------

@@ -33,7 +33,8 @@ def hedges_j(df: ArrayLike, *, correction: Correction = "exact") -> FloatArray:
 
     References
     ----------
-    Hedges LV (1981). Distribution theory for Glass's estimator of effect size. doi:10.3102/10769986006002107
+    Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. J Educ Stat
+    1981;6:107-128. doi:10.3102/10769986006002107
 
     Examples
     --------
@@ -98,8 +99,9 @@ def smd_from_d(
 
     References
     ----------
-    Hedges LV, Olkin I (1985). Statistical Methods for Meta-Analysis, chapter 5.
-    Viechtbauer W (2007). Approximate confidence intervals for standardized effect sizes. doi:10.3102/1076998606298034
+    Hedges LV, Olkin I. Statistical Methods for Meta-Analysis. Academic Press, 1985, chapter 5.
+    Viechtbauer W. Approximate confidence intervals for standardized effect sizes in the two-independent and
+    two-dependent samples design. J Educ Behav Stat 2007;32:39-60. doi:10.3102/1076998606298034
 
     Examples
     --------
@@ -160,7 +162,8 @@ def smdh(
 
     References
     ----------
-    Bonett DG (2008). Confidence intervals for standardized linear contrasts of means. doi:10.1037/1082-989X.13.2.99
+    Bonett DG. Confidence intervals for standardized linear contrasts of means. Psychol Methods 2008;13:99-109.
+    doi:10.1037/1082-989X.13.2.99
     """
     m1, s1, n1, m2, s2, n2 = as_floats(mean_1, sd_1, n_1, mean_2, sd_2, n_2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -175,7 +178,7 @@ def smd1(*, mean_1: ArrayLike, n_1: ArrayLike, mean_2: ArrayLike, sd_2: ArrayLik
 
     References
     ----------
-    Glass GV (1976). Primary, secondary, and meta-analysis of research. doi:10.3102/0013189X005010003
+    Glass GV. Primary, secondary, and meta-analysis of research. Educ Res 1976;5(10):3-8. doi:10.3102/0013189X005010003
     """
     m1, n1, m2, s2, n2 = as_floats(mean_1, n_1, mean_2, sd_2, n_2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -206,7 +209,8 @@ def rom(
 
     References
     ----------
-    Lajeunesse MJ (2015). Bias and correction for the log response ratio. doi:10.1890/14-2402.1
+    Lajeunesse MJ. Bias and correction for the log response ratio in ecological meta-analysis. Ecology
+    2015;96:2056-2063. doi:10.1890/14-2402.1
     """
     m1, s1, n1, m2, s2, n2 = as_floats(mean_1, sd_1, n_1, mean_2, sd_2, n_2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -226,9 +230,10 @@ def cvr(
 
     References
     ----------
-    Nakagawa S et al. (2015). Meta-analysis of variation. doi:10.1111/2041-210X.12309
-    Senior AM, Viechtbauer W, Nakagawa S (2020). Revisiting and expanding the meta-analysis of variation.
-    doi:10.1002/jrsm.1423
+    Nakagawa S, Poulin R, Mengersen K, et al. Meta-analysis of variation: ecological and evolutionary applications and
+    beyond. Methods Ecol Evol 2015;6:143-152. doi:10.1111/2041-210X.12309
+    Senior AM, Viechtbauer W, Nakagawa S. Revisiting and expanding the meta-analysis of variation: the log coefficient
+    of variation ratio. Res Synth Methods 2020;11:553-567. doi:10.1002/jrsm.1423
     """
     m1, s1, n1, m2, s2, n2 = as_floats(mean_1, sd_1, n_1, mean_2, sd_2, n_2)
     m1, m2 = np.where(m1 > 0, m1, np.nan), np.where(m2 > 0, m2, np.nan)
@@ -242,7 +247,8 @@ def vr(*, sd_1: ArrayLike, n_1: ArrayLike, sd_2: ArrayLike, n_2: ArrayLike) -> E
 
     References
     ----------
-    Nakagawa S et al. (2015). Meta-analysis of variation. doi:10.1111/2041-210X.12309
+    Nakagawa S, Poulin R, Mengersen K, et al. Meta-analysis of variation: ecological and evolutionary applications and
+    beyond. Methods Ecol Evol 2015;6:143-152. doi:10.1111/2041-210X.12309
     """
     s1, n1, s2, n2 = as_floats(sd_1, n_1, sd_2, n_2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -263,7 +269,8 @@ def cles(
 
     References
     ----------
-    McGraw KO, Wong SP (1992). A common language effect size statistic. doi:10.1037/0033-2909.111.2.361
+    McGraw KO, Wong SP. A common language effect size statistic. Psychol Bull 1992;111:361-365.
+    doi:10.1037/0033-2909.111.2.361
 
     Examples
     --------

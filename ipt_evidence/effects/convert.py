@@ -170,8 +170,10 @@ def convert(
 
     References
     ----------
-    Hasselblad V, Hedges LV (1995). Meta-analysis of screening and diagnostic tests. doi:10.1037/0033-2909.117.1.167
-    Sanchez-Meca J et al. (2003). Effect-size indices for dichotomized outcomes. doi:10.1037/1082-989X.8.4.448
+    Hasselblad V, Hedges LV. Meta-analysis of screening and diagnostic tests. Psychol Bull 1995;117:167-178.
+    doi:10.1037/0033-2909.117.1.167
+    Sánchez-Meca J, Marín-Martínez F, Chacón-Moscoso S. Effect-size indices for dichotomized outcomes in meta-analysis.
+    Psychol Methods 2003;8:448-467. doi:10.1037/1082-989X.8.4.448
 
     Examples
     --------
@@ -284,8 +286,10 @@ def nnt(
 
     References
     ----------
-    Furukawa TA, Leucht S (2011). How to obtain NNT from Cohen's d. doi:10.1371/journal.pone.0019070
-    Kraemer HC, Kupfer DJ (2006). Size of treatment effects and their importance. doi:10.1016/j.biopsych.2005.09.014
+    Furukawa TA, Leucht S. How to obtain NNT from Cohen's d: comparison of two methods. PLoS One 2011;6:e19070.
+    doi:10.1371/journal.pone.0019070
+    Kraemer HC, Kupfer DJ. Size of treatment effects and their importance to clinical research and practice. Biol
+    Psychiatry 2006;59:990-996. doi:10.1016/j.biopsych.2005.09.014
 
     Examples
     --------
@@ -335,7 +339,7 @@ def to_points(
 
     References
     ----------
-    Cochrane Handbook for Systematic Reviews of Interventions, section 15.5.3.2.
+    Cochrane Handbook for Systematic Reviews of Interventions, version 6.5, section 15.5.3.2.
 
     Examples
     --------

@@ -32,7 +32,8 @@ def correlation(r: ArrayLike, *, n: ArrayLike, measure: str = "ZCOR") -> Estimat
 
     References
     ----------
-    Olkin I, Pratt JW (1958). Unbiased estimation of certain correlation coefficients. doi:10.1214/aoms/1177706717
+    Olkin I, Pratt JW. Unbiased estimation of certain correlation coefficients. Ann Math Stat 1958;29:201-211.
+    doi:10.1214/aoms/1177706717
 
     Examples
     --------
@@ -78,7 +79,7 @@ def proportion(
 
     References
     ----------
-    Freeman MF, Tukey JW (1950). Transformations related to the angular and the square root.
+    Freeman MF, Tukey JW. Transformations related to the angular and the square root. Ann Math Stat 1950;21:607-611.
     doi:10.1214/aoms/1177729756
 
     Examples

@@ -55,8 +55,8 @@ def smcc(
 
     References
     ----------
-    Gibbons RD, Hedeker DR, Davis JM (1993). Estimation of effect size from a series of experiments involving paired
-    comparisons. doi:10.3102/10769986018003271
+    Gibbons RD, Hedeker DR, Davis JM. Estimation of effect size from a series of experiments involving paired
+    comparisons. J Educ Stat 1993;18:271-279. doi:10.3102/10769986018003271
     """
     change = mc(mean_1=mean_1, sd_1=sd_1, mean_2=mean_2, sd_2=sd_2, n=n, cor=cor)
     (size,) = as_floats(n)
@@ -72,7 +72,8 @@ def smcr(*, mean_1: ArrayLike, sd_1: ArrayLike, mean_2: ArrayLike, n: ArrayLike,
 
     References
     ----------
-    Becker BJ (1988). Synthesizing standardized mean-change measures. doi:10.1111/j.2044-8317.1988.tb00901.x
+    Becker BJ. Synthesizing standardized mean-change measures. Br J Math Stat Psychol 1988;41:257-278.
+    doi:10.1111/j.2044-8317.1988.tb00901.x
     """
     m1, s1, m2, size, r = as_floats(mean_1, sd_1, mean_2, n, cor)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -87,7 +88,8 @@ def smcrh(
 
     References
     ----------
-    Bonett DG (2008). Confidence intervals for standardized linear contrasts of means. doi:10.1037/1082-989X.13.2.99
+    Bonett DG. Confidence intervals for standardized linear contrasts of means. Psychol Methods 2008;13:99-109.
+    doi:10.1037/1082-989X.13.2.99
     """
     m1, s1, m2, s2, size, r = as_floats(mean_1, sd_1, mean_2, sd_2, n, cor)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -103,7 +105,8 @@ def romc(
 
     References
     ----------
-    Lajeunesse MJ (2015). Bias and correction for the log response ratio. doi:10.1890/14-2402.1
+    Lajeunesse MJ. Bias and correction for the log response ratio in ecological meta-analysis. Ecology
+    2015;96:2056-2063. doi:10.1890/14-2402.1
     """
     m1, s1, m2, s2, size, r = as_floats(mean_1, sd_1, mean_2, sd_2, n, cor)
     with np.errstate(divide="ignore", invalid="ignore"):

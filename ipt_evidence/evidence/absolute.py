@@ -96,9 +96,11 @@ def absolute_effects(
 
     References
     ----------
-    .. [1] Furukawa TA, Leucht S (2011). doi:10.1371/journal.pone.0019070
-    .. [2] Kraemer HC, Kupfer DJ (2006). doi:10.1016/j.biopsych.2005.09.014
-    .. [3] Cohen J. Statistical Power Analysis for the Behavioral Sciences. 1988, chapter 2.
+    .. [1] Furukawa TA, Leucht S. How to obtain NNT from Cohen's d: comparison of two methods. PLoS One 2011;6:e19070.
+       doi:10.1371/journal.pone.0019070
+    .. [2] Kraemer HC, Kupfer DJ. Size of treatment effects and their importance to clinical research and practice. Biol
+       Psychiatry 2006;59:990-996. doi:10.1016/j.biopsych.2005.09.014
+    .. [3] Cohen J. Statistical Power Analysis for the Behavioral Sciences. 2nd ed. Erlbaum, 1988, chapter 2.
     .. [4] Altman DG. Confidence intervals for the number needed to treat. BMJ 1998;317:1309-1312.
        doi:10.1136/bmj.317.7168.1309
 

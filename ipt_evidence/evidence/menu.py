@@ -197,8 +197,8 @@ def analysis_menu(
     References
     ----------
     Harrer M et al. metapsyTools. https://tools.metapsy.org
-    Cuijpers P, Karyotaki E, Reijnders M, Ebert DD. Was Eysenck right after all? Epidemiol Psychiatr Sci 2019;28:21-30.
-    doi:10.1017/S2045796018000057
+    Cuijpers P, Karyotaki E, Reijnders M, Ebert DD. Was Eysenck right after all? A reassessment of the effects of
+    psychotherapy for adult depression. Epidemiol Psychiatr Sci 2019;28:21-30. doi:10.1017/S2045796018000057
 
     Examples
     --------

@@ -216,8 +216,8 @@ def multiverse(
     ----------
     Steegen S, Tuerlinckx F, Gelman A, Vanpaemel W. Increasing transparency through a multiverse analysis. Perspect
     Psychol Sci 2016;11:702-712. doi:10.1177/1745691616658637
-    Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? Z Psychol 2019;227:64-82.
-    doi:10.1027/2151-2604/a000357
+    Voracek M, Kossmeier M, Tran US. Which data to meta-analyze, and how? A specification-curve and multiverse-analysis
+    approach to meta-analysis. Z Psychol 2019;227:64-82. doi:10.1027/2151-2604/a000357
 
     Examples
     --------

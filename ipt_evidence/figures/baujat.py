@@ -2,7 +2,7 @@
 
 References
 ----------
-Baujat B, Mahe C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application to a
+Baujat B, Mahé C, Pignon J-P, Hill C. A graphical method for exploring heterogeneity in meta-analyses: application to a
 meta-analysis of 65 trials. Stat Med 2002;21:2641-2652. doi:10.1002/sim.1221
 """
 

@@ -2,7 +2,7 @@
 
 References
 ----------
-L'Abbe KA, Detsky AS, O'Rourke K. Meta-analysis in clinical research. Ann Intern Med 1987;107:224-233.
+L'Abbé KA, Detsky AS, O'Rourke K. Meta-analysis in clinical research. Ann Intern Med 1987;107:224-233.
 doi:10.7326/0003-4819-107-2-224
 """
 

@@ -72,7 +72,7 @@ def posterior_plot(
 
     References
     ----------
-    Roever C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
+    Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
     doi:10.18637/jss.v093.i06
 
     Examples

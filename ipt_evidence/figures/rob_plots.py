@@ -82,10 +82,10 @@ def risk_of_bias_plot(
 
     References
     ----------
-    Sterne JAC, Savovic J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials. BMJ
+    Sterne JAC, Savović J, Page MJ, et al. RoB 2: a revised tool for assessing risk of bias in randomised trials. BMJ
     2019;366:l4898. doi:10.1136/bmj.l4898
-    McGuinness LA, Higgins JPT. Risk-of-bias VISualization (robvis). Res Synth Methods 2021;12:55-61.
-    doi:10.1002/jrsm.1411
+    McGuinness LA, Higgins JPT. Risk-of-bias VISualization (robvis): an R package and Shiny web app for visualizing
+    risk-of-bias assessments. Res Synth Methods 2021;12:55-61. doi:10.1002/jrsm.1411
 
     Examples
     --------

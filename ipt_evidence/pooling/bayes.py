@@ -90,9 +90,9 @@ def bayes(
 
     References
     ----------
-    Roever C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
+    Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
     doi:10.18637/jss.v093.i06
-    Roever C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity parameter in
+    Röver C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity parameter in
     Bayesian random-effects meta-analysis. Res Synth Methods 2021;12:448-474. doi:10.1002/jrsm.1475
 
     Examples

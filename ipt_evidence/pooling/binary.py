@@ -114,10 +114,14 @@ def pool_binary(
 
     References
     ----------
-    Mantel N, Haenszel W. J Natl Cancer Inst 1959;22:719-748. doi:10.1093/jnci/22.4.719
-    Yusuf S, et al. Prog Cardiovasc Dis 1985;27:335-371. doi:10.1016/S0033-0620(85)80003-7
-    Stijnen T, Hamza TH, Oezdemir P. Stat Med 2010;29:3046-3067. doi:10.1002/sim.4040
-    Jackson D, et al. Stat Med 2018;37:1059-1085. doi:10.1002/sim.7588
+    Mantel N, Haenszel W. Statistical aspects of the analysis of data from retrospective studies of disease. J Natl
+    Cancer Inst 1959;22:719-748. doi:10.1093/jnci/22.4.719
+    Yusuf S, Peto R, Lewis J, Collins R, Sleight P. Beta blockade during and after myocardial infarction: an overview of
+    the randomized trials. Prog Cardiovasc Dis 1985;27:335-371. doi:10.1016/S0033-0620(85)80003-7
+    Stijnen T, Hamza TH, Özdemir P. Random effects meta-analysis of event outcome in the framework of the generalized
+    linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. doi:10.1002/sim.4040
+    Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for meta-analyses
+    that estimate the summary odds ratio. Stat Med 2018;37:1059-1085. doi:10.1002/sim.7588
 
     Examples
     --------

@@ -8,8 +8,8 @@ References
 ----------
 Turner RM, Omar RZ, Yang M, Goldstein H, Thompson SG. A multilevel model framework for meta-analysis of clinical trials
 with binary outcomes. Stat Med 2000;19:3417-3432. doi:10.1002/1097-0258(20001230)19:24<3417::AID-SIM614>3.0.CO;2-L
-Stijnen T, Hamza TH, Oezdemir P. Random effects meta-analysis of event outcome in the framework of the generalized
-linear mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. doi:10.1002/sim.4040
+Stijnen T, Hamza TH, Özdemir P. Random effects meta-analysis of event outcome in the framework of the generalized linear
+mixed model with applications in sparse data. Stat Med 2010;29:3046-3067. doi:10.1002/sim.4040
 Jackson D, Law M, Stijnen T, Viechtbauer W, White IR. A comparison of seven random-effects models for meta-analyses that
 estimate the summary odds ratio. Stat Med 2018;37:1059-1085. doi:10.1002/sim.7588
 Pinheiro JC, Bates DM. Approximations to the log-likelihood function in the nonlinear mixed-effects model. J Comput

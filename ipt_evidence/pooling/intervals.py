@@ -4,7 +4,7 @@ References
 ----------
 Hartung J, Knapp G. A refined method for the meta-analysis of controlled clinical trials with binary outcome. Stat Med
 2001;20:3875-3889. doi:10.1002/sim.1009
-Roever C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for random-effects meta-analysis
+Röver C, Knapp G, Friede T. Hartung-Knapp-Sidik-Jonkman approach and its modification for random-effects meta-analysis
 with few studies. BMC Med Res Methodol 2015;15:99. doi:10.1186/s12874-015-0091-1
 Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum likelihood. Biometrics
 1997;53:983-997. doi:10.2307/2533558
@@ -125,7 +125,7 @@ def mean_interval(s: MeanSums, k: Values, method: CiMethod, level: float) -> Mea
         Number of studies. A data set of one study gets its own Wald interval whatever the method.
     method : {"wald", "t", "hksj", "hksj-adhoc"}
         ``"wald"``: normal quantile; ``"t"``: the same error with ``t(k - 1)``; ``"hksj"``: Hartung-Knapp-Sidik-Jonkman;
-        ``"hksj-adhoc"``: the same, never narrower in standard error than Wald (Roever 2015).
+        ``"hksj-adhoc"``: the same, never narrower in standard error than Wald (Röver 2015).
     level : float
         Confidence level.
     """

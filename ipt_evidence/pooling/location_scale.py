@@ -2,7 +2,7 @@
 
 References
 ----------
-Viechtbauer W, Lopez-Lopez JA. Location-scale models for meta-analysis. Res Synth Methods 2022;13:697-715.
+Viechtbauer W, López-López JA. Location-scale models for meta-analysis. Res Synth Methods 2022;13:697-715.
 doi:10.1002/jrsm.1562
 """
 

@@ -74,7 +74,7 @@ def compare_models(
 
     References
     ----------
-    Burnham KP, Anderson DR. Model Selection and Multimodel Inference. 2nd ed. Springer 2002. doi:10.1007/b97636
+    Burnham KP, Anderson DR. Model Selection and Multimodel Inference. 2nd ed. Springer, 2002. doi:10.1007/b97636
 
     Examples
     --------

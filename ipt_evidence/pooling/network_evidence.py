@@ -6,6 +6,8 @@ Higgins JPT, Jackson D, Barrett JK, Lu G, Ades AE, White IR. Consistency and inc
 concepts and models for multi-arm studies. Res Synth Methods 2012;3:98-110. doi:10.1002/jrsm.1044
 Krahn U, Binder H, König J. A graphical tool for locating inconsistency in network meta-analyses. BMC Med Res Methodol
 2013;13:35. doi:10.1186/1471-2288-13-35
+König J, Krahn U, Binder H. Visualizing the flow of evidence in network meta-analysis and characterizing mixed treatment
+comparisons. Stat Med 2013;32:5414-5429. doi:10.1002/sim.6001
 Dias S, Welton NJ, Caldwell DM, Ades AE. Checking consistency in mixed treatment comparison meta-analysis. Stat Med
 2010;29:932-944. doi:10.1002/sim.3767
 Efthimiou O, Rücker G, Schwarzer G, Higgins JPT, Egger M, Salanti G. Network meta-analysis of rare events using the

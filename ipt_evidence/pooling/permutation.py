@@ -8,8 +8,8 @@ Higgins JPT, Thompson SG. Controlling the risk of spurious findings from meta-re
 doi:10.1002/sim.1752
 Follmann DA, Proschan MA. Valid inference in random effects meta-analysis. Biometrics 1999;55:732-737.
 doi:10.1111/j.0006-341X.1999.00732.x
-Phipson B, Smyth GK. Permutation p-values should never be zero. Stat Appl Genet Mol Biol 2010;9:39.
-doi:10.2202/1544-6115.1585
+Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact p-values when permutations are
+randomly drawn. Stat Appl Genet Mol Biol 2010;9:39. doi:10.2202/1544-6115.1585
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ until two halves agree with their whole, so the sums are exact to about 1e-12 wh
 
 References
 ----------
-Gelman A, Carlin JB, Stern HS, et al. Bayesian Data Analysis, 3rd ed. Chapman & Hall 2013, section 5.4.
-Roever C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
+Gelman A, Carlin JB, Stern HS, et al. Bayesian Data Analysis. 3rd ed. Chapman & Hall/CRC, 2013, section 5.4.
+Röver C. Bayesian random-effects meta-analysis using the bayesmeta R package. J Stat Softw 2020;93(6):1-51.
 doi:10.18637/jss.v093.i06
 """
 

@@ -2,7 +2,7 @@
 
 References
 ----------
-Roever C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity parameter in Bayesian
+Röver C, Bender R, Dias S, et al. On weakly informative prior distributions for the heterogeneity parameter in Bayesian
 random-effects meta-analysis. Res Synth Methods 2021;12:448-474. doi:10.1002/jrsm.1475
 Turner RM, Davey J, Clarke MJ, Thompson SG, Higgins JPT. Predicting the extent of heterogeneity in meta-analysis, using
 empirical data from the Cochrane Database of Systematic Reviews. Int J Epidemiol 2012;41:818-827. doi:10.1093/ije/dys041
@@ -162,7 +162,7 @@ def read_tau_prior(prior: str | Sequence[object]) -> TauPrior:
     -----
     Informative priors are published for ``tau2``: a log-normal(m, s) of tau2 (Turner 2012, log odds ratios) is
     ``("log-normal", m / 2, s / 2)`` here. ``("half-normal", 0.5)`` is weakly informative for standardised mean
-    differences and log odds ratios (Roever 2021).
+    differences and log odds ratios (Röver 2021).
 
     Examples
     --------

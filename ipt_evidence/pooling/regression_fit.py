@@ -4,8 +4,9 @@ References
 ----------
 Thompson SG, Higgins JPT. How should meta-regression analyses be undertaken and interpreted? Stat Med 2002;21:1559-1573.
 doi:10.1002/sim.1187
-Lopez-Lopez JA, Marin-Martinez F, Sanchez-Meca J, Van den Noortgate W, Viechtbauer W. Estimation of the predictive power
-of the model in mixed-effects meta-regression. Br J Math Stat Psychol 2014;67:30-48. doi:10.1111/bmsp.12002
+López-López JA, Marín-Martínez F, Sánchez-Meca J, Van den Noortgate W, Viechtbauer W. Estimation of the predictive power
+of the model in mixed-effects meta-regression: a simulation study. Br J Math Stat Psychol 2014;67:30-48.
+doi:10.1111/bmsp.12002
 Hurvich CM, Tsai CL. Regression and time series model selection in small samples. Biometrika 1989;76:297-307.
 doi:10.1093/biomet/76.2.297
 """

@@ -7,8 +7,8 @@ Notation: ``W = diag(1 / (v + t))`` with ``t`` the residual tau2, ``P = W - W X 
 References
 ----------
 Raudenbush SW. Analyzing effect sizes: random-effects models. In: Cooper H, Hedges LV, Valentine JC, eds. The Handbook
-of Research Synthesis and Meta-Analysis. 2009, pp. 295-315.
-Viechtbauer W, Lopez-Lopez JA, Sanchez-Meca J, Marin-Martinez F. A comparison of procedures to test for moderators in
+of Research Synthesis and Meta-Analysis. 2nd ed. Russell Sage Foundation, 2009, pp. 295-315.
+Viechtbauer W, López-López JA, Sánchez-Meca J, Marín-Martínez F. A comparison of procedures to test for moderators in
 mixed-effects meta-regression models. Psychol Methods 2015;20:360-374. doi:10.1037/met0000023
 Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single covariate. Stat Med
 2003;22:2693-2710. doi:10.1002/sim.1482

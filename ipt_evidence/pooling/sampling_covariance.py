@@ -3,7 +3,7 @@
 References
 ----------
 Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC, eds. The Handbook of
-Research Synthesis and Meta-Analysis. 2nd ed. 2009, pp. 357-376.
+Research Synthesis and Meta-Analysis. 2nd ed. Russell Sage Foundation, 2009, pp. 357-376.
 Wei Y, Higgins JPT. Estimating within-study covariances in multivariate meta-analysis with multiple outcomes. Stat Med
 2013;32:1191-1205. doi:10.1002/sim.5679
 """

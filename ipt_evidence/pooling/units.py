@@ -2,10 +2,11 @@
 
 References
 ----------
-Borenstein M, Hedges LV, Higgins JPT, Rothstein HR. Introduction to Meta-Analysis. Wiley 2009, chapter 24 (the plain
+Borenstein M, Hedges LV, Higgins JPT, Rothstein HR. Introduction to Meta-Analysis. Wiley, 2009, chapter 24 (the plain
 mean of several outcomes and its variance). doi:10.1002/9780470743386
 Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: Cooper H, Hedges LV, Valentine JC, eds. The Handbook of
-Research Synthesis and Meta-Analysis. 2009, pp. 357-376 (the weighted mean under a known correlation).
+Research Synthesis and Meta-Analysis. 2nd ed. Russell Sage Foundation, 2009, pp. 357-376 (the weighted mean under a
+known correlation).
 """
 
 from __future__ import annotations

@@ -140,8 +140,8 @@ def summary_of_findings(
 
     References
     ----------
-    Guyatt G, Oxman AD, Akl EA, et al. GRADE guidelines: 1. Introduction. J Clin Epidemiol 2011;64:383-394.
-    doi:10.1016/j.jclinepi.2010.04.026
+    Guyatt G, Oxman AD, Akl EA, et al. GRADE guidelines: 1. Introduction-GRADE evidence profiles and summary of findings
+    tables. J Clin Epidemiol 2011;64:383-394. doi:10.1016/j.jclinepi.2010.04.026
 
     Examples
     --------

@@ -119,10 +119,10 @@ def read_judgements(path: str | PathLike[str]) -> Judgements:
 
     References
     ----------
-    .. [1] Balshem H, Helfand M, Schunemann HJ, et al. GRADE guidelines: 3. Rating the quality of evidence. J Clin
+    .. [1] Balshem H, Helfand M, Schünemann HJ, et al. GRADE guidelines: 3. Rating the quality of evidence. J Clin
        Epidemiol 2011;64:401-406. doi:10.1016/j.jclinepi.2010.07.015
-    .. [2] GRADE Guidance 34: update on rating imprecision using a minimally contextualized approach. J Clin Epidemiol
-       2022;150:216-224. doi:10.1016/j.jclinepi.2022.07.014
+    .. [2] Zeng L, Brignardello-Petersen R, Hultcrantz M, et al. GRADE Guidance 34: update on rating imprecision using a
+       minimally contextualized approach. J Clin Epidemiol 2022;150:216-224. doi:10.1016/j.jclinepi.2022.07.014
     """
     content, name = _load(Path(path))
     problems: list[Problem] = []

@@ -149,7 +149,8 @@ def methods_text(
 
     References
     ----------
-    .. [1] Page MJ, McKenzie JE, Bossuyt PM, et al. The PRISMA 2020 statement. BMJ 2021;372:n71. doi:10.1136/bmj.n71
+    .. [1] Page MJ, McKenzie JE, Bossuyt PM, et al. The PRISMA 2020 statement: an updated guideline for reporting
+       systematic reviews. BMJ 2021;372:n71. doi:10.1136/bmj.n71
 
     Examples
     --------

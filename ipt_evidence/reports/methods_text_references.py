@@ -15,12 +15,21 @@ REFERENCES = {
     "doi:10.1016/0197-2456(86)90046-2",
     "pm": "Paule RC, Mandel J. Consensus values and weighting factors. J Res Natl Bur Stand 1982;87:377-385. "
     "doi:10.6028/jres.087.022",
+    "pmm": "Viechtbauer W. Median-unbiased estimators for the amount of heterogeneity in meta-analysis. European "
+    "Congress of Methodology, Valencia, 2021. "
+    "https://www.wvbauer.com/lib/exe/fetch.php/talks:2021_viechtbauer_eam_median_tau2.pdf",
+    "multistep": "van Aert RCM, Jackson D. Multistep estimators of the between-study variance: the relationship with "
+    "the Paule-Mandel estimator. Stat Med 2018;37:2616-2629. doi:10.1002/sim.7665",
     "eb": "Morris CN. Parametric empirical Bayes inference: theory and applications. J Am Stat Assoc 1983;78:47-55. "
     "doi:10.1080/01621459.1983.10477920",
     "sj": "Sidik K, Jonkman JN. Simple heterogeneity variance estimation for meta-analysis. J R Stat Soc C "
     "2005;54:367-384. doi:10.1111/j.1467-9876.2005.00489.x",
     "he": "Hedges LV, Olkin I. Statistical Methods for Meta-Analysis. Academic Press, 1985.",
-    "hs": "Hunter JE, Schmidt FL. Methods of Meta-Analysis. 2nd ed. Sage, 2004.",
+    "hs": "Hunter JE, Schmidt FL. Methods of Meta-Analysis: Correcting Error and Bias in Research Findings. 2nd ed. "
+    "Sage, 2004.",
+    "hsk": "Brannick MT, Potter SM, Benitez B, Morris SB. Bias and precision of alternate estimators in meta-analysis: "
+    "benefits of blending Schmidt-Hunter and Hedges approaches. Organ Res Methods 2019;22:490-514. "
+    "doi:10.1177/1094428117741966",
     "hk": "Hartung J, Knapp G. A refined method for the meta-analysis of controlled clinical trials with binary "
     "outcome. Stat Med 2001;20:3875-3889. doi:10.1002/sim.1009",
     "sj_ci": "Sidik K, Jonkman JN. A simple confidence interval for meta-analysis. Stat Med 2002;21:3153-3159. "
@@ -39,18 +48,24 @@ REFERENCES = {
     "Stat Soc A 2009;172:137-159. doi:10.1111/j.1467-985X.2008.00552.x",
     "qprofile": "Viechtbauer W. Confidence intervals for the amount of heterogeneity in meta-analysis. Stat Med "
     "2007;26:37-52. doi:10.1002/sim.2514",
+    "profile": "Hardy RJ, Thompson SG. A likelihood approach to meta-analysis with random effects. Stat Med "
+    "1996;15:619-629. doi:10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A",
+    "jackson": "Jackson D. Confidence intervals for the between-study variance in random effects meta-analysis using "
+    "generalised Cochran heterogeneity statistics. Res Synth Methods 2013;4:220-229. doi:10.1002/jrsm.1081",
+    "biggerstaff": "Biggerstaff BJ, Jackson D. The exact distribution of Cochran's heterogeneity statistic in one-way "
+    "random effects meta-analysis. Stat Med 2008;27:6093-6110. doi:10.1002/sim.3428",
     "i2": "Higgins JPT, Thompson SG. Quantifying heterogeneity in a meta-analysis. Stat Med 2002;21:1539-1558. "
     "doi:10.1002/sim.1186",
     "q": "Cochran WG. The combination of estimates from different experiments. Biometrics 1954;10:101-129. "
     "doi:10.2307/3001666",
-    "three_level": "Van den Noortgate W, Lopez-Lopez JA, Marin-Martinez F, Sanchez-Meca J. Three-level meta-analysis "
+    "three_level": "Van den Noortgate W, López-López JA, Marín-Martínez F, Sánchez-Meca J. Three-level meta-analysis "
     "of dependent effect sizes. Behav Res Methods 2013;45:576-594. doi:10.3758/s13428-012-0261-6",
     "che": "Pustejovsky JE, Tipton E. Meta-analysis with robust variance estimation: expanding the range of working "
     "models. Prev Sci 2022;23:425-438. doi:10.1007/s11121-021-01246-3",
     "furukawa": "Furukawa TA, Leucht S. How to obtain NNT from Cohen's d: comparison of two methods. PLoS One "
     "2011;6:e19070. doi:10.1371/journal.pone.0019070",
-    "grade": "Guyatt G, Oxman AD, Akl EA, et al. GRADE guidelines: 1. Introduction. J Clin Epidemiol 2011;64:383-394. "
-    "doi:10.1016/j.jclinepi.2010.04.026",
+    "grade": "Guyatt G, Oxman AD, Akl EA, et al. GRADE guidelines: 1. Introduction-GRADE evidence profiles and summary "
+    "of findings tables. J Clin Epidemiol 2011;64:383-394. doi:10.1016/j.jclinepi.2010.04.026",
     "egger": "Egger M, Davey Smith G, Schneider M, Minder C. Bias in meta-analysis detected by a simple, graphical "
     "test. BMJ 1997;315:629-634. doi:10.1136/bmj.315.7109.629",
     "influence": "Viechtbauer W, Cheung MW-L. Outlier and influence diagnostics for meta-analysis. Res Synth Methods "
@@ -60,19 +75,19 @@ REFERENCES = {
     "scipy": "Virtanen P, Gommers R, Oliphant TE, et al. SciPy 1.0: fundamental algorithms for scientific computing in "
     "Python. Nat Methods 2020;17:261-272. doi:10.1038/s41592-019-0686-2",
 }
-ESTIMATORS = {
-    "REML": ("restricted maximum likelihood (REML)", "reml"),
-    "ML": ("maximum likelihood (ML)", "reml"),
-    "DL": ("the method of DerSimonian and Laird (DL)", "dl"),
-    "DLIT": ("the iterated method of DerSimonian and Laird (DLIT)", "dl"),
-    "PM": ("the method of Paule and Mandel (PM)", "pm"),
-    "PMM": ("the median-unbiased method of Paule and Mandel (PMM)", "pm"),
-    "EB": ("empirical Bayes (EB)", "eb"),
-    "SJ": ("the method of Sidik and Jonkman (SJ)", "sj"),
-    "SJIT": ("the iterated method of Sidik and Jonkman (SJIT)", "sj"),
-    "HE": ("the method of Hedges (HE)", "he"),
-    "HS": ("the method of Hunter and Schmidt (HS)", "hs"),
-    "HSk": ("the method of Hunter and Schmidt with correction for few trials (HSk)", "hs"),
+ESTIMATORS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "REML": ("restricted maximum likelihood (REML)", ("reml",)),
+    "ML": ("maximum likelihood (ML)", ("reml",)),
+    "DL": ("the method of DerSimonian and Laird (DL)", ("dl",)),
+    "DLIT": ("the iterated method of DerSimonian and Laird (DLIT)", ("multistep",)),
+    "PM": ("the method of Paule and Mandel (PM)", ("pm",)),
+    "PMM": ("the median-unbiased method of Paule and Mandel (PMM)", ("pmm",)),
+    "EB": ("empirical Bayes (EB)", ("eb",)),
+    "SJ": ("the method of Sidik and Jonkman (SJ)", ("sj",)),
+    "SJIT": ("the iterated method of Sidik and Jonkman (SJIT)", ("sj", "pm")),
+    "HE": ("the method of Hedges (HE)", ("he",)),
+    "HS": ("the method of Hunter and Schmidt (HS)", ("hs",)),
+    "HSk": ("the method of Hunter and Schmidt with correction for few trials (HSk)", ("hsk",)),
 }
 INTERVALS: dict[str, tuple[str, tuple[str, ...]]] = {
     "wald": ("Wald (normal) intervals", ()),

@@ -38,9 +38,9 @@ STATISTICS = (
 )
 TAU2_INTERVALS = {
     "qprofile": ("the Q-profile interval", ("qprofile",)),
-    "profile": ("the profile likelihood interval", ()),
-    "jackson": ("Jackson's interval", ()),
-    "biggerstaff-jackson": ("the Biggerstaff-Jackson interval", ()),
+    "profile": ("the profile likelihood interval", ("profile",)),
+    "jackson": ("Jackson's interval", ("jackson",)),
+    "biggerstaff-jackson": ("the Biggerstaff-Jackson interval", ("biggerstaff",)),
 }
 WITH_ARTICLE = ("comparator", "intervention", "arm with IPT")
 PREDICTION = {
@@ -146,9 +146,9 @@ def _about_model(method: PoolMethod, what: str = "between-study variance (τ²)"
     if method.tau2_method == "EE":
         yield Sentence("13d", "Effects were pooled with a common-effect model, weighted by their inverse variances.")
         return
-    name, cite = ESTIMATORS[method.tau2_method]
+    name, cites = ESTIMATORS[method.tau2_method]
     text = f"Effects were pooled with a random-effects model, the {what} estimated by {name}."
-    yield Sentence("13d", text, (cite,))
+    yield Sentence("13d", text, cites)
 
 
 def _about_heterogeneity(method: PoolMethod) -> Sentence:

@@ -84,7 +84,8 @@ def to_metafor(
 
     References
     ----------
-    Viechtbauer W (2010). Conducting meta-analyses in R with the metafor package. doi:10.18637/jss.v036.i03
+    Viechtbauer W. Conducting meta-analyses in R with the metafor package. J Stat Softw 2010;36(3):1-48.
+    doi:10.18637/jss.v036.i03
 
     Examples
     --------

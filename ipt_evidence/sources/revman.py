@@ -65,7 +65,8 @@ def scan_revman(path: str | PathLike[str]) -> TableScan:
     ----------
     Cochrane, RevMan Knowledge Base: data package.
     https://documentation.cochrane.org/revman-kb/data-package-user-guide-243761660.html
-    Yusuf S et al. (1985). Beta blockade during and after myocardial infarction. doi:10.1016/S0033-0620(85)80003-7
+    Yusuf S, Peto R, Lewis J, Collins R, Sleight P. Beta blockade during and after myocardial infarction: an overview of
+    the randomized trials. Prog Cardiovasc Dis 1985;27:335-371. doi:10.1016/S0033-0620(85)80003-7
 
     Examples
     --------

@@ -184,8 +184,8 @@ def sd_from_range(minimum: ArrayLike, *, maximum: ArrayLike, n: ArrayLike) -> Fl
 
     References
     ----------
-    Wan X, Wang W, Liu J, Tong T (2014). Estimating the sample mean and standard deviation from the sample size,
-    median, range and/or interquartile range. doi:10.1186/1471-2288-14-135
+    Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the sample size, median, range
+    and/or interquartile range. BMC Med Res Methodol 2014;14:135. doi:10.1186/1471-2288-14-135
 
     Examples
     --------
@@ -209,7 +209,8 @@ def sd_from_iqr(width: ArrayLike, *, n: ArrayLike) -> FloatArray:
 
     References
     ----------
-    Wan X, Wang W, Liu J, Tong T (2014). doi:10.1186/1471-2288-14-135
+    Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the sample size, median, range
+    and/or interquartile range. BMC Med Res Methodol 2014;14:135. doi:10.1186/1471-2288-14-135
 
     Examples
     --------
@@ -262,13 +263,14 @@ def mean_sd_from_quantiles(
 
     References
     ----------
-    Wan X, Wang W, Liu J, Tong T (2014). doi:10.1186/1471-2288-14-135
-    Luo D, Wan X, Liu J, Tong T (2018). Optimally estimating the sample mean from the sample size, median, mid-range,
-    and/or mid-quartile range. doi:10.1177/0962280216669183
-    Shi J, Luo D, Weng H, et al. (2020). Optimally estimating the sample standard deviation from the five-number
-    summary. doi:10.1002/jrsm.1429
-    McGrath S, Zhao X, Steele R, et al. (2020). Estimating the sample mean and standard deviation from commonly
-    reported quantiles in meta-analysis. doi:10.1177/0962280219889080
+    Wan X, Wang W, Liu J, Tong T. Estimating the sample mean and standard deviation from the sample size, median, range
+    and/or interquartile range. BMC Med Res Methodol 2014;14:135. doi:10.1186/1471-2288-14-135
+    Luo D, Wan X, Liu J, Tong T. Optimally estimating the sample mean from the sample size, median, mid-range, and/or
+    mid-quartile range. Stat Methods Med Res 2018;27:1785-1805. doi:10.1177/0962280216669183
+    Shi J, Luo D, Weng H, et al. Optimally estimating the sample standard deviation from the five-number summary. Res
+    Synth Methods 2020;11:641-654. doi:10.1002/jrsm.1429
+    McGrath S, Zhao X, Steele R, et al. Estimating the sample mean and standard deviation from commonly reported
+    quantiles in meta-analysis. Stat Methods Med Res 2020;29:2520-2537. doi:10.1177/0962280219889080
 
     Examples
     --------
@@ -332,8 +334,8 @@ def skewness_test(
 
     References
     ----------
-    Shi J, Luo D, Wan X, et al. (2023). Detecting the skewness of data from the five-number summary and its application
-    in meta-analysis. doi:10.1177/09622802231172043
+    Shi J, Luo D, Wan X, et al. Detecting the skewness of data from the five-number summary and its application in
+    meta-analysis. Stat Methods Med Res 2023;32:1338-1360. doi:10.1177/09622802231172043
 
     Examples
     --------

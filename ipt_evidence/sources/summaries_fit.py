@@ -47,7 +47,8 @@ def quantile_estimation(
 
     References
     ----------
-    McGrath S, Zhao X, Steele R, et al. (2020). doi:10.1177/0962280219889080
+    McGrath S, Zhao X, Steele R, et al. Estimating the sample mean and standard deviation from commonly reported
+    quantiles in meta-analysis. Stat Methods Med Res 2020;29:2520-2537. doi:10.1177/0962280219889080
     """
     mean, sd = np.full(n.shape, np.nan), np.full(n.shape, np.nan)
     names = [""] * n.size

@@ -105,7 +105,7 @@ def combined_mean_sd(mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike) -
 
     References
     ----------
-    Cochrane Handbook for Systematic Reviews of Interventions, 6.5.2.10.
+    Cochrane Handbook for Systematic Reviews of Interventions, version 6.5, section 6.5.2.10.
 
     Examples
     --------

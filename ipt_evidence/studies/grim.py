@@ -2,7 +2,8 @@
 
 References
 ----------
-Brown NJL, Heathers JAJ. The GRIM test. Soc Psychol Personal Sci 2017;8:363-369. doi:10.1177/1948550616673876
+Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of results in
+psychology. Soc Psychol Personal Sci 2017;8:363-369. doi:10.1177/1948550616673876
 Anaya J. The GRIMMER test: a method for testing the validity of reported measures of variability. PeerJ Preprints
 2016;4:e2400v1. doi:10.7287/peerj.preprints.2400v1
 """
@@ -42,7 +43,8 @@ def grim(mean: npt.ArrayLike, n: npt.ArrayLike, *, decimals: npt.ArrayLike) -> M
 
     References
     ----------
-    Brown NJL, Heathers JAJ (2017). The GRIM test. doi:10.1177/1948550616673876
+    Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of results in
+    psychology. Soc Psychol Personal Sci 2017;8:363-369. doi:10.1177/1948550616673876
 
     Examples
     --------
@@ -81,7 +83,8 @@ def grimmer(
 
     References
     ----------
-    Anaya J (2016). The GRIMMER test. doi:10.7287/peerj.preprints.2400v1
+    Anaya J. The GRIMMER test: a method for testing the validity of reported measures of variability. PeerJ Preprints
+    2016;4:e2400v1. doi:10.7287/peerj.preprints.2400v1
 
     Examples
     --------

@@ -47,7 +47,8 @@ def one_per_trial(
 
     References
     ----------
-    .. [1] Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R. 2021. doi 10.1201/9781003107347
+    .. [1] Harrer M, Cuijpers P, Furukawa TA, Ebert DD. Doing Meta-Analysis with R: A Hands-On Guide. Chapman &
+       Hall/CRC, 2021. doi:10.1201/9781003107347
 
     Examples
     --------

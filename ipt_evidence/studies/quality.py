@@ -110,8 +110,10 @@ def quality_flags(frame: pd.DataFrame) -> pd.DataFrame:
 
     References
     ----------
-    Brown NJL, Heathers JAJ (2017). The GRIM test. doi:10.1177/1948550616673876
-    Anaya J (2016). The GRIMMER test. doi:10.7287/peerj.preprints.2400v1
+    Brown NJL, Heathers JAJ. The GRIM test: a simple technique detects numerous anomalies in the reporting of results in
+    psychology. Soc Psychol Personal Sci 2017;8:363-369. doi:10.1177/1948550616673876
+    Anaya J. The GRIMMER test: a method for testing the validity of reported measures of variability. PeerJ Preprints
+    2016;4:e2400v1. doi:10.7287/peerj.preprints.2400v1
 
     Examples
     --------

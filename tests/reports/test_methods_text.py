@@ -10,10 +10,11 @@ import pytest
 
 import ipt_evidence as ipt
 from ipt_evidence.errors import OptionError
-from ipt_evidence.options import CiMethod, Tau2Method
+from ipt_evidence.options import CiMethod, Tau2CiMethod, Tau2Method
 from ipt_evidence.pooling.result import PooledFit
 from ipt_evidence.reports.methods_text import ITEMS, methods_text
 from ipt_evidence.reports.methods_text_references import ESTIMATORS, INTERVALS, REFERENCES
+from ipt_evidence.reports.methods_text_sentences import TAU2_INTERVALS
 
 TABLE = pd.DataFrame({"effect": [0.2, 0.5, 0.9, 0.4], "variance": 0.04, "measure": "SMD", "weeks": [4, 8, 12, 10]})
 SHA = re.compile(r"SHA-256 [0-9a-f]{64}")
@@ -124,7 +125,8 @@ def test_every_option_has_its_words() -> None:
 
     assert set(ESTIMATORS) == set(get_args(Tau2Method)) - {"EE"}
     assert set(INTERVALS) == set(get_args(CiMethod))
-    cited = {key for _, key in ESTIMATORS.values()} | {key for _, keys in INTERVALS.values() for key in keys}
+    assert set(TAU2_INTERVALS) == set(get_args(Tau2CiMethod)) - {"none"}
+    cited = {key for table in (ESTIMATORS, INTERVALS, TAU2_INTERVALS) for _, keys in table.values() for key in keys}
     assert cited <= set(REFERENCES)
 
 
