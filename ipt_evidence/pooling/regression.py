@@ -240,6 +240,7 @@ def _assemble(
         measure=data.measure,
         method=method,
         studies=_studies(data, numbers),
+        effects=data.rows,
         notes=(*data.notes, *_notes(design, numbers, method, robust, table, omnibus)),
         cluster=cluster,
         cluster_method=robust.kind if robust is not None else None,

@@ -61,6 +61,8 @@ class Prepared:
         One row per unit, with its moderators.
     studies : pandas.DataFrame
         The units and the rows left out, with reasons.
+    rows : pandas.DataFrame
+        The rows of the table behind the units, as they were.
     cluster : numpy.ndarray or None
         Cluster of each unit.
     n_participants : int or None
@@ -73,6 +75,7 @@ class Prepared:
     v: Array
     frame: pd.DataFrame
     studies: pd.DataFrame
+    rows: pd.DataFrame
     cluster: npt.NDArray[np.intp] | None
     n_participants: int | None
     measure: str
@@ -117,8 +120,8 @@ def prepare(
     included = studies["included"].to_numpy(dtype=bool)
     people = participants(effects, units, trial)
     notes = _preparation_notes(studies, dropped, method, variables)
-    frame = studies.loc[included].reset_index(drop=True)
-    return Prepared(units.y, units.v, frame, studies, _of_units(group, units), people.n, measure, notes)
+    frame, rows = studies.loc[included].reset_index(drop=True), effects[units.unit_of_row >= 0]
+    return Prepared(units.y, units.v, frame, studies, rows, _of_units(group, units), people.n, measure, notes)
 
 
 def _cluster_codes(effects: pd.DataFrame, cluster: str, units: Units) -> npt.NDArray[np.intp]:

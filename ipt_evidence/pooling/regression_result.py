@@ -85,6 +85,8 @@ class MetaRegression:
         Restricted for ``tau2_method="REML"`` (then not comparable between formulas), else full.
     measure, method, studies, notes
         As in :class:`ipt_evidence.PooledFit`; `studies` adds `fitted`, `residual` and `leverage`.
+    effects : pandas.DataFrame
+        The rows of the table that were used, as they were.
     cluster, cluster_method, n_clusters : str, str, int or None
         Cluster-robust errors, if asked for.
     permutation : PermutationTest or None
@@ -119,6 +121,7 @@ class MetaRegression:
     measure: str
     method: PoolMethod
     studies: pd.DataFrame = field(repr=False)
+    effects: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
     cluster: str | None
     cluster_method: str | None

@@ -180,7 +180,7 @@ def _rows(fit: Any) -> pd.DataFrame | None:
         parts = [part for one in fit.values() if (part := _rows(one)) is not None and len(part)]
         return pd.concat(parts) if parts else None
     if isinstance(fit, MetaRegression):
-        return fit.studies[fit.studies["included"].astype(bool)]
+        return fit.effects
     if isinstance(fit, MultilevelFit):
         return fit.effects[fit.rows["included"].to_numpy(dtype=bool)]
     return None

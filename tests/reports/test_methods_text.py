@@ -79,10 +79,11 @@ def test_shipped_rows_are_recognised_and_changed_ones_are_not() -> None:
     assert "No version of the data was recorded" in methods_text(ipt.pool(without)).text
 
 
-def test_a_multilevel_model_knows_its_rows_and_a_file_its_checksum(depression: pd.DataFrame) -> None:
-    nested = methods_text(ipt.multilevel(depression.head(12), rho=0.6)).text
-    assert "positive values favour IPT over control" in nested
-    assert "Data: ipt, version" in nested
+def test_models_know_their_rows_and_a_file_its_checksum(depression: pd.DataFrame) -> None:
+    rows = depression.head(12)
+    for model in (ipt.multilevel(rows, rho=0.6), ipt.meta_regression(rows, "~ year")):
+        assert "positive values favour IPT over control" in methods_text(model).text
+        assert "Data: ipt, version" in methods_text(model).text
     own = TABLE.copy()
     own.attrs["source"] = {"name": "mine", "file": "mine.csv", "sha256": "ab" * 32, "version": ""}
     for fit in (ipt.pool(own), ipt.multilevel(own.assign(trial_id=["a", "a", "b", "c"]), rho=0.6)):
