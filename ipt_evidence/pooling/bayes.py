@@ -13,13 +13,16 @@ from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import Aggregation, check_level, check_rho, choose
 from ipt_evidence.pooling.bayes_result import BayesDependence, BayesFit, BayesMethod, PosteriorSummary
 from ipt_evidence.pooling.credible import shortest_mixture, shortest_tau, tau_mode
+from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.notes import counted, nothing_to_pool, one_measure, warn_mixed, warn_repeated
 from ipt_evidence.pooling.posterior import Mixtures, Model, TauPosterior, posterior_of_tau
 from ipt_evidence.pooling.priors import read_mu_prior, read_tau_prior
+from ipt_evidence.pooling.result_text import people_known
 from ipt_evidence.pooling.settings import SOFTWARE
-from ipt_evidence.pooling.studies_table import studies_table
+from ipt_evidence.pooling.studies_table import StudiesSource
 from ipt_evidence.pooling.units import (
     People,
+    Rows,
     Units,
     aggregate,
     one_per_unit,
@@ -114,22 +117,23 @@ def bayes(
         aggregation=choose("aggregation", aggregation, Aggregation),
         software=SOFTWARE,
     )
-    y, v, why_not = read_effects(effects)
-    measure = one_measure(effects, y)
-    trial = trial_codes(effects, ~np.isnan(y))
+    rows = Rows.of(effects)
+    y, v, why_not = read_effects(rows)
+    measure = one_measure(rows, y)
+    trial = trial_codes(rows, ~np.isnan(y))
     if method.dependence == "aggregate":
         units = aggregate(y, v, why_not, trial, method.rho, method.aggregation)
     else:
         units = one_per_unit(y, v, why_not)
-        warn_repeated(effects, trial, units)
+        warn_repeated(rows, trial, units)
     if units.y.size == 0:
-        raise NotEstimableError(nothing_to_pool(effects, why_not))
-    warn_mixed(effects, units)
+        raise NotEstimableError(nothing_to_pool(rows, why_not))
+    warn_mixed(rows, units)
     posterior = posterior_of_tau(_proper(Model(units.y, units.v, method.mu_prior, method.tau_prior)))
-    studies = studies_table(effects, units, method.level)
-    people = participants(effects, units, trial)
-    notes = _notes(method, units, studies, people)
-    return _assemble(posterior, method, studies, measure, people.n, notes)
+    each, prior_share = _weights(posterior)
+    source = StudiesSource.of(effects, units, method.level, weight=each)
+    people = participants(rows, units, trial)
+    return _assemble(posterior, method, source, prior_share, measure, people.n, _notes(method, units, people))
 
 
 def _proper(model: Model) -> Model:
@@ -146,7 +150,8 @@ def _proper(model: Model) -> Model:
 def _assemble(
     posterior: TauPosterior,
     method: BayesMethod,
-    studies: pd.DataFrame,
+    source: StudiesSource,
+    prior_share: float,
     measure: str,
     n: int | None,
     notes: tuple[str, ...],
@@ -156,7 +161,6 @@ def _assemble(
     mu, prediction, *thetas = _all_summaries(posterior, method)
     mu, prediction = _without_moments(mu, model, flat_only=True), _without_moments(prediction, model)
     tau = tau_summary(posterior, method)
-    prior_share = _add_weights(studies, posterior)
     return BayesFit(
         estimate=mu.median,
         std_error=mu.sd,
@@ -176,8 +180,8 @@ def _assemble(
         tau_summary=tau,
         prediction=prediction,
         prior_weight=prior_share,
-        studies=studies,
-        shrinkage=shrinkage_table(posterior, studies, thetas),
+        source=source,
+        thetas=tuple(thetas),
         posterior=posterior,
         notes=notes,
     )
@@ -208,7 +212,8 @@ def _all_summaries(posterior: TauPosterior, method: BayesMethod) -> list[Posteri
 def summaries(mix: Mixtures, method: BayesMethod) -> list[PosteriorSummary]:
     """Return the summary of each row of a set of normal mixtures."""
     tail = (1 - method.level) / 2
-    median, low, high = mix.quantile(0.5), mix.quantile(tail), mix.quantile(1 - tail)
+    p = np.repeat([0.5, tail, 1 - tail], len(mix.mean))
+    median, low, high = mix.repeated(3).quantile(p).reshape(3, -1)
     (short_low, short_high), mode = shortest_mixture(mix, method.level, low, high)
     mean, sd = mix.moments()
     columns = np.stack([mode, median, mean, sd, low, high, short_low, short_high])
@@ -239,36 +244,18 @@ def _without_moments(summary: PosteriorSummary, model: Model, *, flat_only: bool
     )
 
 
-def shrinkage_table(posterior: TauPosterior, studies: pd.DataFrame, thetas: Sequence[PosteriorSummary]) -> pd.DataFrame:
-    """Return the posterior of each trial's own effect, one row per pooled trial.
-
-    The column `shrinkage` is the posterior mean of ``v_i / (v_i + tau^2)``: 0 is the trial's own estimate, 1 the pooled
-    one.
-    """
-    variance, rows = posterior.model.v, np.flatnonzero(studies["included"].to_numpy(dtype=bool))
-    shrinkage = [float((v / (v + posterior.tau**2)) @ posterior.weight) for v in variance]
-    names = [c for c in ("trial_id", "study", "effect", "std_error") if c in studies.columns]
-    columns: dict[str, object] = {name: studies[name].array[rows] for name in names}
-    columns |= {f"theta_{name}": [getattr(s, name) for s in thetas] for name in ("median", "mean", "sd")}
-    columns |= {name: [getattr(s, name) for s in thetas] for name in ("ci_low", "ci_high")}
-    return pd.DataFrame(columns | {"shrinkage": shrinkage})
-
-
-def _add_weights(studies: pd.DataFrame, posterior: TauPosterior) -> float:
-    """Write the weight of each trial in the posterior mean of mu, in percent; return that of the prior."""
+def _weights(posterior: TauPosterior) -> tuple[Array, float]:
+    """Return the weight of each trial in the posterior mean of mu, in percent, and that of the prior."""
     model = posterior.model
     share = posterior.weight / posterior.precision
     each = np.zeros(model.y.size)
     for start in range(0, posterior.tau.size, 64):
         part = slice(start, start + 64)
         each += share[part] @ (1 / (model.v + posterior.tau[part, None] ** 2))
-    weights = np.full(len(studies), np.nan)
-    weights[studies["included"].to_numpy(dtype=bool)] = 100 * each
-    studies["weight"] = weights
-    return float(100 * model.mu.precision * share.sum())
+    return 100 * each, float(100 * model.mu.precision * share.sum())
 
 
-def _notes(method: BayesMethod, units: Units, studies: pd.DataFrame, people: People) -> tuple[str, ...]:
+def _notes(method: BayesMethod, units: Units, people: People) -> tuple[str, ...]:
     """Return what a reader should know before quoting the fit."""
     notes = []
     k = units.y.size
@@ -276,12 +263,10 @@ def _notes(method: BayesMethod, units: Units, studies: pd.DataFrame, people: Peo
         notes.append("One trial: tau is known from its prior alone.")
     elif k < 5:
         notes.append(f"{k} trials: the posterior of tau, and with it every interval, depends much on the prior of tau.")
-    n_combined = int((studies["n_effects"] > 1).sum())
-    if n_combined:
-        notes.append(f"{counted(n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
-    left_out = int((~studies["included"].astype(bool)).sum())
-    if left_out:
-        notes.append(f"{counted(left_out, 'row')} without a usable effect left out.")
+    if units.n_combined:
+        notes.append(f"{counted(units.n_combined, 'trial')} with several effects combined (rho = {method.rho:g}).")
+    if units.n_left_out:
+        notes.append(f"{counted(units.n_left_out, 'row')} without a usable effect left out.")
     if people.n is not None and people.known < people.trials:
-        notes.append(f"Participants are known for {people.known} of {people.trials} trials.")
+        notes.append(people_known(people.known, people.trials))
     return tuple(notes)

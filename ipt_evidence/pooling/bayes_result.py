@@ -19,6 +19,8 @@ from ipt_evidence.sources.showing import readable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ipt_evidence.pooling.studies_table import StudiesSource
+
 Quantity = Literal["mu", "tau", "prediction"]
 BayesDependence = Literal["aggregate", "independent"]
 NUMBERS = (
@@ -129,10 +131,10 @@ class BayesFit:
         that do not exist under the priors are NaN or infinite.
     prior_weight : float
         Weight of the prior in the posterior mean, in percent; those of the trials are in `studies`.
-    studies : pandas.DataFrame
-        One row per trial, pooled or left out.
-    shrinkage : pandas.DataFrame
-        Posterior of each pooled trial's own effect.
+    source : StudiesSource
+        What :attr:`studies` is made from when it is first asked for.
+    thetas : tuple of PosteriorSummary
+        Posterior of the own effect of each pooled trial; :attr:`shrinkage` shows them.
     posterior : TauPosterior
         Nodes and weights behind all numbers.
     notes : tuple of str
@@ -157,11 +159,34 @@ class BayesFit:
     tau_summary: PosteriorSummary
     prediction: PosteriorSummary
     prior_weight: float
-    studies: pd.DataFrame = field(repr=False)
-    shrinkage: pd.DataFrame = field(repr=False)
+    source: StudiesSource = field(repr=False)
+    thetas: tuple[PosteriorSummary, ...] = field(repr=False)
     posterior: TauPosterior = field(repr=False)
     notes: tuple[str, ...] = ()
     group: str = ""
+
+    @property
+    def studies(self) -> pd.DataFrame:
+        """One row per trial pooled or row left out, with its `weight` in the posterior mean in percent."""
+        return self.source.table()
+
+    @property
+    def shrinkage(self) -> pd.DataFrame:
+        """Posterior of each pooled trial's own effect, one row per trial.
+
+        The column `shrinkage` is the posterior mean of ``v_i / (v_i + tau^2)``: 0 is the trial's own estimate, 1 the
+        pooled one.
+        """
+        import pandas as pd
+
+        studies = self.studies[self.studies["included"].astype(bool)]
+        variance, tau = self.posterior.model.v, self.posterior.tau
+        shrinkage = [float((v / (v + tau**2)) @ self.posterior.weight) for v in variance]
+        names = [c for c in ("trial_id", "study", "effect", "std_error") if c in studies.columns]
+        columns: dict[str, Any] = {name: studies[name].array for name in names}
+        columns |= {f"theta_{name}": [getattr(s, name) for s in self.thetas] for name in ("median", "mean", "sd")}
+        columns |= {name: [getattr(s, name) for s in self.thetas] for name in ("ci_low", "ci_high")}
+        return pd.DataFrame(columns | {"shrinkage": shrinkage})
 
     @property
     def tau2(self) -> float:

@@ -70,7 +70,7 @@ def shortest_mixture(mix: Mixtures, level: float, low: Array, high: Array) -> tu
         The equal-tailed interval.
     """
     mode, single = mixture_modes(mix, low, high)
-    twice = Mixtures(np.concatenate([mix.mean, mix.mean]), np.concatenate([mix.sd, mix.sd]), mix.weight)
+    twice = mix.repeated(2)
     left, right, solved = _equal_heights(twice.cdf, twice.slopes, level, low, high, mode)
     for i in np.flatnonzero(~(solved & single)):
         row = mix.row(int(i))

@@ -185,7 +185,8 @@ def fit_table(
     warn_mixed(rows, units)
     people = participants(rows, units, trial)
     notes = (*notes, *reading_notes(numbers, method, units, people, apart=unit is not trial))
-    source = StudiesSource.of(effects, units, method.level, numbers.weights, numbers.weights_common)
+    weights = {"weight": numbers.weights, "weight_common": numbers.weights_common}
+    source = StudiesSource.of(effects, units, method.level, **weights)
     return _assemble(numbers, method, source, people.n, notes, measure, group)
 
 

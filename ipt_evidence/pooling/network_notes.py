@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ipt_evidence.pooling.result_text import people_known
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -61,7 +63,7 @@ def _data_notes(fit: NetworkFit, effects: pd.DataFrame) -> Iterator[str]:
         for t, d in enumerate(fit.network.design_of.tolist())
     )
     if unknown and fit.n_participants is not None:
-        yield f"Participants are known for {fit.k - unknown} of {fit.k} trials."
+        yield people_known(fit.k - unknown, fit.k)
     if "caution" in effects.columns:
         given = effects["caution"].iloc[fit.network.position].fillna("").astype(str)
         yield from dict.fromkeys(text for text in given if text)

@@ -13,6 +13,7 @@ from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NarrowInter
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.result import PoolMethod
+from ipt_evidence.pooling.result_text import people_known
 from ipt_evidence.pooling.units import People, Rows, Units, distinct
 from ipt_evidence.studies.arms_keys import arm_keys
 
@@ -134,7 +135,7 @@ def reading_notes(
     if units.n_left_out:
         notes.append(f"{counted(units.n_left_out, 'row')} without a usable effect left out.")
     if people.n is not None and people.known < people.trials:
-        notes.append(f"Participants are known for {people.known} of {counted(people.trials, 'trial')}.")
+        notes.append(people_known(people.known, people.trials))
     return tuple(notes)
 
 

@@ -283,10 +283,20 @@ class Mixtures:
         center = self.mean @ self.weight
         return center, np.sqrt((self.sd**2 + (self.mean - center[:, None]) ** 2) @ self.weight)
 
-    def quantile(self, p: float) -> Array:
-        """Return the quantile of each row: Newton's steps inside the range of the components' own quantiles."""
-        z = float(ndtri(p))
-        own = self.mean + z * self.sd
+    def repeated(self, times: int) -> Mixtures:
+        """Return the rows several times, one after the other."""
+        return Mixtures(np.tile(self.mean, (times, 1)), np.tile(self.sd, (times, 1)), self.weight)
+
+    def quantile(self, p: float | Array) -> Array:
+        """Return the quantile of each row: Newton's steps inside the range of the components' own quantiles.
+
+        Parameters
+        ----------
+        p : float or numpy.ndarray
+            Probability, one for all rows or one for each.
+        """
+        z = np.broadcast_to(np.asarray(ndtri(p)), self.mean.shape[:1])
+        own = self.mean + z[:, None] * self.sd
         low, high = own.min(axis=1), own.max(axis=1)
         center, spread = self.moments()
         x = np.clip(center + z * spread, low, high)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ipt_evidence.sources.showing import table_html
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,13 +17,24 @@ SOME_UNKNOWN = "Participants are known for"
 """How the note of a fit begins when not every trial says how many took part."""
 
 
+def people_known(known: int, trials: int) -> str:
+    """Return the note of a fit in which not every trial says how many took part.
+
+    Examples
+    --------
+    >>> people_known(2, 3)
+    'Participants are known for 2 of 3 trials.'
+    """
+    return f"{SOME_UNKNOWN} {known} of {trials} trials."
+
+
 def people_text(fit: Any, *, at_least: str = "at least ") -> str:
     """Return the participants of a fit: ``2,802``; ``at least 2,802`` where some trials do not say; or nothing.
 
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> people_text(SimpleNamespace(n_participants=127, notes=("Participants are known for 2 of 3 trials.",)))
+    >>> people_text(SimpleNamespace(n_participants=127, notes=(people_known(2, 3),)))
     'at least 127'
     """
     if fit.n_participants is None:
@@ -63,8 +76,6 @@ def p_text(p: float) -> str:
 
 def fits_html(table: pd.DataFrame, method: str, scale: str, notes: tuple[str, ...]) -> str:
     """Return the main columns of a tidy table as HTML, with the scale and the method as its caption."""
-    import html
-
     main = ["group", "k", "n_participants", "estimate", "ci_low", "ci_high", "p_value", "tau2", "i2"]
     shown = table[[*main, "pi_low", "pi_high"]].copy()
     shown["p_value"] = [p_text(p) for p in shown["p_value"]]
@@ -72,7 +83,4 @@ def fits_html(table: pd.DataFrame, method: str, scale: str, notes: tuple[str, ..
     shown["n_participants"] = shown["n_participants"].astype("string").where(~least, lambda n: "≥ " + n)
     if not shown["group"].astype(bool).any():
         shown = shown.drop(columns="group")
-    body = shown.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)
-    caption = html.escape(f"{scale}: {method}")
-    body = body.replace("<thead>", f"<caption>{caption}</caption>\n  <thead>", 1)
-    return body + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return table_html(shown, f"{scale}: {method}", notes)

@@ -28,30 +28,27 @@ class StudiesSource:
         Which rows were pooled into what.
     level : float
         Confidence level of the intervals in the table.
-    weights, weights_common : numpy.ndarray
-        Weights in percent, shape ``(k,)``.
+    weights : dict of str to numpy.ndarray
+        Columns of weights in percent, shape ``(k,)``.
     """
 
     effects: pd.DataFrame
     units: Units
     level: float
-    weights: Array
-    weights_common: Array
+    weights: dict[str, Array]
     _table: pd.DataFrame | None = field(default=None, repr=False)
 
     @classmethod
-    def of(
-        cls, effects: pd.DataFrame, units: Units, level: float, weights: Array, weights_common: Array
-    ) -> StudiesSource:
+    def of(cls, effects: pd.DataFrame, units: Units, level: float, **weights: Array) -> StudiesSource:
         """Return a source that later changes of the caller's table do not reach."""
-        return cls(effects.copy(deep=not COPIES_ON_WRITE), units, level, weights, weights_common)
+        return cls(effects.copy(deep=not COPIES_ON_WRITE), units, level, weights)
 
     def table(self) -> pd.DataFrame:
         """Return the table of studies, one row per unit pooled or left out."""
         if self._table is None:
             table = studies_table(self.effects, self.units, self.level)
             included = table["included"].to_numpy(dtype=bool)
-            for name, values in (("weight", self.weights), ("weight_common", self.weights_common)):
+            for name, values in self.weights.items():
                 column = np.full(len(table), np.nan)
                 column[included] = values
                 table[name] = column
