@@ -8,7 +8,7 @@ SOURCES := ipt_evidence tests scripts benchmarks
 NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/course/*.ipynb)
 WORKERS ?= 2
 
-.PHONY: evidence test browser lint notebooks docs data clean help
+.PHONY: evidence test browser lint style types units notebooks docs data clean help
 
 help:
 	@echo "make evidence   pooled effects by condition, forest plots and a page, into build/"
@@ -39,13 +39,23 @@ $(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
 evidence: $(VENV)/.runtime
 	$(BIN)/ipt-evidence evidence --output build
 
-lint: $(VENV)/.dev
+lint: style types
+
+style: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --nbmake --nbmake-timeout=120 --ignore=tests/browser tests ipt_evidence $(NOTEBOOKS)
+# Types are checked beside the tests: without its cache mypy alone would keep one core busy for more than a minute.
+test: style
+	@$(MAKE) --no-print-directory -j 2 types units
+
+# Each worker has a core to itself: no threads within it. Bytecode is kept, or each of them would compile every file.
+units: $(VENV)/.dev
+	PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		--ignore=tests/browser tests ipt_evidence
 
 browser: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/browser

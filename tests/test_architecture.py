@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def imported(tree: ast.AST, path: Path) -> set[str]:
     return found
 
 
+@cache
 def names_of(path: Path) -> set[str]:
     return imported(ast.parse(path.read_text(encoding="utf-8")), path)
 

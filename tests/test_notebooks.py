@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import re
 import runpy
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 import nbformat
 import pytest
+
+from tests import notebook_cells
 
 ROOT = Path(__file__).parents[1]
 PLAIN = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,7 +31,8 @@ LESSONS = [
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|Users|root|work|tmp|usr|opt|var|mnt)/\w|\b[A-Z]:\\\\?\w|ipykernel_\d")
 MOST_BYTES = 1_000_000  # pages that show a notebook stop showing larger ones
-MAGIC = re.compile(r"^( *)%pip .*$", re.MULTILINE)
+SECONDS = 120
+LIBRARIES = ["numpy", "pandas", "scipy.stats", "scipy.optimize", "matplotlib.pyplot", "IPython.display"]
 ANSWER = re.compile(r"```python\n(.*?)\n```\n\n```text\n(.*?)\n```", re.DOTALL)
 NOT_PROSE = re.compile(r"```.*?```|`[^`]*`|\[[^\]]*\]\([^)]*\)|\b95%", re.DOTALL)
 RESULT = re.compile(r"\d[.,]\d|\d ?%|\bk = \d|\bp [=<] ?\d")
@@ -46,7 +50,7 @@ def outputs(path: Path) -> list[Any]:
 
 
 def parsed(cell: Any) -> ast.Module:
-    return ast.parse(MAGIC.sub(r"\1pass", cell.source))
+    return ast.parse(notebook_cells.MAGIC.sub(r"\1pass", cell.source))
 
 
 def printed(cell: Any) -> str:
@@ -60,6 +64,30 @@ def tagged(path: Path, tag: str) -> list[Any]:
 def test_the_notebooks_are_there() -> None:
     assert [path.stem for path in PLAIN][: len(NAMES)] == NAMES
     assert [path.stem for path in COURSE] == LESSONS
+
+
+@each_notebook
+def test_runs_without_a_warning_and_shows_what_is_committed(path: Path) -> None:
+    """Every notebook has a new process, copied where possible from one that has loaded other people's libraries."""
+    can_copy = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if can_copy else "spawn")
+    if can_copy:
+        context.set_forkserver_preload(LIBRARIES)
+    with context.Pool(1) as pool:
+        shown = pool.apply_async(notebook_cells.run, (path,)).get(SECONDS)
+    assert shown == notebook_cells.committed(path), "if this is meant: make notebooks"
+
+
+def test_a_kernel_runs_a_notebook_and_shows_the_same(tmp_path: Path) -> None:
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(COURSE[0], as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    NotebookClient(notebook, timeout=SECONDS).execute(cwd=COURSE[0].parent)
+    nbformat.write(notebook, tmp_path / "run.ipynb")
+    assert notebook_cells.committed(tmp_path / "run.ipynb") == notebook_cells.committed(COURSE[0])
 
 
 @each_notebook
@@ -162,7 +190,7 @@ def test_a_lesson_opens_elsewhere_and_installs_only_there(path: Path) -> None:
     here = f"notebooks/course/{path.name}"
     assert f"colab.research.google.com/github/OWNER/ipt_evidence/blob/main/{here})" in badges.source
     assert f"mybinder.org/v2/gh/OWNER/ipt_evidence/main?labpath={here.replace('/', '%2F')})" in badges.source
-    assert MAGIC.search(setup.source)
+    assert notebook_cells.MAGIC.search(setup.source)
     body = parsed(setup).body
     guarded = body[-1]
     assert isinstance(guarded, ast.If)
@@ -171,7 +199,7 @@ def test_a_lesson_opens_elsewhere_and_installs_only_there(path: Path) -> None:
     assert all(isinstance(node, ast.Import) for node in body[:-1])
     assert not setup.outputs
     elsewhere = [cell for cell in cells(path, "code") if cell.source != setup.source]
-    assert not any(MAGIC.search(cell.source) for cell in elsewhere)
+    assert not any(notebook_cells.MAGIC.search(cell.source) for cell in elsewhere)
 
 
 @each_lesson

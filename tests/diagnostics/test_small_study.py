@@ -15,7 +15,7 @@ from ipt_evidence.errors import NotEstimableError, OptionError
 ROUNDING = 1e-9
 """The same weighted sums in another order."""
 pytestmark = pytest.mark.filterwarnings("ignore::ipt_evidence.errors.SmallKWarning")
-quick = settings(derandomize=True, deadline=None, max_examples=20)
+quick = settings(derandomize=True, deadline=None, max_examples=10)
 
 
 def random_table(seed, k=14):

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import dask
 import distributed
 import numpy as np
 import pandas as pd
@@ -56,7 +57,8 @@ def test_a_cluster_gives_the_same_bits_although_a_worker_dies(monkeypatch: pytes
             killed.append(next(iter(client.run(os.getpid).values())))
             os.kill(killed[0], signal.SIGKILL)
 
-    again = ipt.multiverse(effects(), which=WHICH, how=HOW, client=client, progress=kill_one)
+    with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):  # or half a minute may go on calling the dead
+        again = ipt.multiverse(effects(), which=WHICH, how=HOW, client=client, progress=kill_one)
     assert killed
     pd.testing.assert_frame_equal(again.table, serial.table, check_exact=True)
 

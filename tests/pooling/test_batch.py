@@ -161,7 +161,7 @@ def test_no_data_sets_give_an_empty_table() -> None:
 
 
 @pytest.mark.parametrize("tau2_method", ["REML", "ML", "DL", "PM", "HE"])
-@pytest.mark.parametrize("elements", [1, 9, 100])
+@pytest.mark.parametrize("elements", [1, 100])
 def test_chunk_borders_do_not_matter(monkeypatch: pytest.MonkeyPatch, tau2_method: Any, elements: int) -> None:
     y, v, mask = draw(sets=101)
     for arrays in ((y, v, mask), (y[0], v[0], mask), (y, v, None)):
@@ -268,7 +268,7 @@ def test_variances_that_cannot_be_used_are_refused_with_their_place(bad: float) 
 
 
 def test_infinite_effects_are_refused() -> None:
-    with pytest.raises(SchemaError, match="finite effect"):
+    with pytest.raises(SchemaError, match="an effect up to 1e+40"):
         ipt.pool_many([0.1, np.inf], [0.1, 0.1])
 
 
