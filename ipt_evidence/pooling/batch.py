@@ -12,6 +12,7 @@ from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import CiMethod, I2Method, PredictionDf, Tau2Method, check_level, choose
 from ipt_evidence.pooling.batch_sums import Engine, FitSums, Mask, chunks, fit_sums, in_turn, rows, use_compiled
 from ipt_evidence.pooling.intervals import heterogeneity, mean_interval, prediction_interval, q_p_value
+from ipt_evidence.pooling.kernel import LARGEST_EFFECT, VARIANCE_RANGE
 from ipt_evidence.pooling.moments import Array, Moments, Values
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def pool_many(
     Raises
     ------
     SchemaError
-        Shapes do not fit together, or a variance in use is zero, negative or infinite.
+        Shapes do not fit together, or a variance in use is zero, negative or beyond all bounds.
     OptionError
         An option is not among its choices.
     MissingExtraError
@@ -153,7 +154,8 @@ def _arrays(
         said = f"effect {np.shape(effect)}, variance {np.shape(variance)}"
         said += "" if mask is None else f", mask {np.shape(mask)}"
         raise SchemaError([Problem(f"expected shapes (batch, k), or (k,) for studies in common; received {said}")])
-    bad = (v <= 0) | np.isinf(v) | np.isinf(y)
+    low, high = VARIANCE_RANGE
+    bad = (v < low) | (v > high) | (np.abs(y) > LARGEST_EFFECT)
     if use is not None and bad.shape[0] == 1:
         bad = bad & use.any(axis=0)
     elif use is not None:
@@ -163,7 +165,9 @@ def _arrays(
         raise SchemaError(
             [
                 Problem(
-                    "expected a finite effect and a positive, finite variance", row=int(i) + 1, column=f"study {j + 1}"
+                    f"expected an effect up to {LARGEST_EFFECT:g} in size and a variance from {low:g} to {high:g}",
+                    row=int(i) + 1,
+                    column=f"study {j + 1}",
                 )
                 for i, j in first
             ],

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammainc
 
-from ipt_evidence.pooling.moments import Array
+from ipt_evidence.errors import NotEstimableError
+from ipt_evidence.pooling.moments import Array, Moments, moments
 
 REACH = 12.0
 _points, _weights = np.polynomial.legendre.leggauss(200)
@@ -44,6 +45,11 @@ def henmi_copas(y: Array, v: Array, *, level: float) -> HenmiCopas:
     level : float
         Confidence level.
 
+    Raises
+    ------
+    NotEstimableError
+        Effects and variances leave the range of numbers.
+
     Notes
     -----
     With weights ``w = 1/v`` and ``W_r = sum w^r``, the pivot is ``U = R / sqrt(1 + t W_2 / W_1)``, where
@@ -52,13 +58,12 @@ def henmi_copas(y: Array, v: Array, *, level: float) -> HenmiCopas:
     variance; as in the paper it is taken as gamma with these moments. The critical value solves
     ``P(|U| > c) = 1 - level`` with tau2 at its estimate.
     """
-    w = 1 / v
-    w1, w2 = float(w.sum()), float((w * w).sum())
-    estimate = float(w @ y) / w1
-    df, divisor = y.size - 1, w1 - w2 / w1
-    tau2 = max(0.0, (float(w @ (y - estimate) ** 2) - df) / divisor)
+    common = moments(y, v, 0.0, third=True)
+    w, df = 1 / v, y.size - 1
+    w1, w2, estimate, divisor = (float(x) for x in (common.s1, common.s2, common.mean, common.tr_p))
+    tau2 = max(0.0, (float(common.q) - df) / divisor)
     spread = 1 + tau2 * w2 / w1
-    q = _q_given_r(w, v + tau2, spread)
+    q = _q_given_r(w, common, tau2)
 
     def outside(critical: float) -> float:
         # beyond |r| = critical the pivot exceeds it only if Q is too small to widen the interval enough
@@ -85,26 +90,40 @@ class Conditional(NamedTuple):
     variance_2: float
 
 
-def _q_given_r(w: Array, sigma: Array, spread: float) -> Conditional:
+def _q_given_r(w: Array, common: Moments, tau2: float) -> Conditional:
     """Return the moments of ``Q = y'Ay``, ``A = diag(w) - w w' / sum(w)``, given the linear form R.
 
-    Given ``R = r`` the effects are normal with mean ``a r / spread`` and covariance ``S - a a' / spread``, where
-    ``S = diag(sigma)`` and ``a = cov(y, R)``; then ``E Q = m'Am + tr(A C)`` and ``Var Q = 2 tr(ACAC) + 4 m'ACAm``.
+    Parameters
+    ----------
+    w : numpy.ndarray
+        ``1 / v``.
+    common : Moments
+        Sums at tau2 = 0, of third order too.
+    tau2 : float
+        Between-study variance.
+
+    Notes
+    -----
+    Given ``R = r`` the effects are normal with mean ``a r / spread`` and covariance ``C = S - a a' / spread``, where
+    ``S = V + tau2 I`` and ``a = cov(y, R)``; then ``E Q = m'Am + tr(A C)`` and ``Var Q = 2 tr(ACAC) + 4 m'ACAm``. As
+    ``A 1 = 0`` and ``AVA = A``, with ``u = tau2 w`` these are sums of positive terms: ``tr(AS) = k - 1 + tau2 tr(A)``,
+    ``tr(ASAS) = k - 1 + 2 tau2 tr(A) + tau2^2 tr(AA)``, and ``a'Aa`` and ``a'ASAa`` are sums over ``u - mean(u)``,
+    which for the largest weight is taken from the others, since it loses its digits where one weight dwarfs them.
     """
-    w1 = float(w.sum())
-    a = w * sigma / np.sqrt(w1)
-    a_a = w * a - w * float(w @ a) / w1
-    form = float(a @ a_a)
-    sigma_form = float(a_a @ (sigma * a_a))
-    ws = w * sigma
-    trace = float(ws.sum()) - float(w @ ws) / w1
-    trace_2 = float(ws @ ws) - 2 * float((ws * ws) @ w) / w1 + (float(ws @ w) / w1) ** 2
-    inner = sigma_form - form**2 / spread
+    s1, s2, tr_a, tr_aa = (float(x) for x in (common.s1, common.s2, common.tr_p, common.tr_pp))
+    at = int(w.argmax())
+    away = w - s2 / s1
+    away[at] = float(w @ (w[at] - w)) / s1
+    u, away, spread = tau2 * w, tau2 * away, 1 + tau2 * s2 / s1
+    form = float((w / s1) @ (away * away))
+    sigma_form = form + float((w / s1 * u) @ (away * away))
+    trace = w.size - 1 + tau2 * tr_a
+    trace_2 = w.size - 1 + 2 * tau2 * tr_a + tau2**2 * tr_aa
     return Conditional(
         trace - form / spread,
         form / spread**2,
         2 * (trace_2 - 2 * sigma_form / spread + (form / spread) ** 2),
-        4 * inner / spread**2,
+        4 * max(sigma_form - form**2 / spread, 0.0) / spread**2,
     )
 
 
@@ -113,6 +132,10 @@ def _critical(outside: Callable[[float], float], alpha: float) -> float:
     from scipy.optimize import brentq
 
     low, high = 0.1, 2.0
+    if not np.isfinite([outside(low), outside(high)]).all():
+        raise NotEstimableError(
+            "the Henmi-Copas interval leaves the range of numbers here; choose another ci_method, such as 'hksj'"
+        )
     while outside(high) > alpha:
         high *= 2
     while outside(low) < alpha:

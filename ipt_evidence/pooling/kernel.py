@@ -26,6 +26,9 @@ from ipt_evidence.pooling.moments import Values as Values
 
 Slopes = tuple[Values, Values]
 
+VARIANCE_RANGE = (1e-60, 1e60)
+LARGEST_EFFECT = 1e40
+"""What can be pooled: within these bounds no sum of weighted squares leaves the range of numbers."""
 STEP_TOLERANCE = 32 * np.finfo(float).eps
 LAST_STEP = 1e-8  # Newton's error after a relative step this small is its square: below rounding
 MAX_ITERATIONS = 200

@@ -11,7 +11,6 @@ known correlation).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -22,11 +21,10 @@ import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import Aggregation
-from ipt_evidence.pooling.kernel import Array
+from ipt_evidence.pooling.kernel import LARGEST_EFFECT, VARIANCE_RANGE, Array
 
 ARM_SIZES = ((1, "n_1", "total_1"), (2, "n_2", "total_2"))
 SIZE_COLUMNS = ("n_1", "n_2", "total_1", "total_2")
-VARIANCE_RANGE = (1e-120, 1e120)
 FLOAT = np.dtype(float)
 T = TypeVar("T", bound=np.generic)
 LABEL_COLUMNS = ("study", "author", "year", "trial_id")
@@ -161,8 +159,8 @@ def _all_usable(y: Array, v: Array) -> bool:
     low, high = VARIANCE_RANGE
     if not y.size:
         return False
-    spread = low <= v[v.argmin()] and v[v.argmax()] <= high
-    return bool(spread and math.isfinite(y[y.argmin()]) and math.isfinite(y[y.argmax()]))
+    known = low <= v[v.argmin()] and v[v.argmax()] <= high
+    return bool(known and y[y.argmin()] >= -LARGEST_EFFECT and y[y.argmax()] <= LARGEST_EFFECT)
 
 
 def _check_columns(rows: Rows) -> str:
@@ -218,8 +216,13 @@ def _impossible_values(effects: pd.DataFrame, y: Array, v: Array, name: str) -> 
         for i in map(int, np.flatnonzero((v < VARIANCE_RANGE[0]) | (v > VARIANCE_RANGE[1])))
     ]
     return problems + [
-        Problem(f"{_name_of_row(effects, i)}: expected a finite effect", row=i + 1, column="effect", value=str(y[i]))
-        for i in map(int, np.flatnonzero(np.isinf(y)))
+        Problem(
+            f"{_name_of_row(effects, i)}: expected a finite effect up to {LARGEST_EFFECT:g} in size",
+            row=i + 1,
+            column="effect",
+            value=str(y[i]),
+        )
+        for i in map(int, np.flatnonzero(np.abs(y) > LARGEST_EFFECT))
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy.special import ndtri
 
 from ipt_evidence.pooling.henmi_copas import _q_given_r, henmi_copas
+from ipt_evidence.pooling.moments import moments
 
 PARITY = Path(__file__).parents[1] / "parity"
 CLOSED_FORM = 1e-10
@@ -35,11 +37,49 @@ def test_moments_of_q_given_r_are_those_of_the_dense_matrices() -> None:
     form = np.diag(w) - np.outer(w, w) / w1
     a = w * sigma / np.sqrt(w1)
     inner = np.diag(sigma) - np.outer(a, a) / spread
-    got, r = _q_given_r(w, sigma, spread), 1.7
+    got, r = _q_given_r(w, moments(np.zeros(4), 1 / w, 0.0, third=True), tau2), 1.7
     m = a * r / spread
     assert got.mean_0 + got.mean_2 * r**2 == pytest.approx(m @ form @ m + np.trace(form @ inner), rel=CLOSED_FORM)
     variance = 2 * np.trace(form @ inner @ form @ inner) + 4 * m @ form @ inner @ form @ m
     assert got.variance_0 + got.variance_2 * r**2 == pytest.approx(variance, rel=CLOSED_FORM)
+
+
+def exact_moments(v: list[Fraction], tau2: Fraction) -> list[Fraction]:
+    """The moments of Q given R from the definition, with ``a sqrt(W)`` in place of ``a``, without rounding."""
+    w = [1 / x for x in v]
+    sigma, total = [x + tau2 for x in v], sum(w)
+    spread = 1 + tau2 * sum(x * x for x in w) / total
+    n = range(len(v))
+    form = [[(w[i] if i == j else 0) - w[i] * w[j] / total for j in n] for i in n]
+    a = [x * s for x, s in zip(w, sigma, strict=True)]
+    given = [[(sigma[i] if i == j else 0) - a[i] * a[j] / total / spread for j in n] for i in n]
+    product = [[sum(form[i][m] * given[m][j] for m in n) for j in n] for i in n]
+    image = [sum(form[i][j] * a[j] for j in n) for i in n]
+    along = sum(a[i] * image[i] for i in n) / total / spread**2
+    across = sum(image[i] * given[i][j] * image[j] for i in n for j in n) / total / spread**2
+    squares = sum(product[i][j] * product[j][i] for i in n for j in n)
+    return [sum((product[i][i] for i in n), Fraction(0)), along, 2 * squares, 4 * across]
+
+
+@pytest.mark.parametrize("decades", [1, 6, 12, 30])
+def test_moments_keep_their_digits_where_one_weight_dwarfs_the_others(decades: int) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        v = 10.0 ** rng.uniform(-decades, decades, int(rng.integers(2, 6)))
+        y = rng.normal(size=v.size) * np.sqrt(v.mean())
+        common = moments(y, v, 0.0, third=True)
+        tau2 = max(0.0, (float(common.q) - v.size + 1) / float(common.tr_p))
+        ours = _q_given_r(1 / v, common, tau2)
+        exact = [float(x) for x in exact_moments([Fraction(x) for x in v.tolist()], Fraction(tau2))]
+        for got, expected, size in zip(ours, exact, [exact[0], exact[0], exact[2], exact[2]], strict=True):
+            assert got == pytest.approx(expected, abs=CLOSED_FORM * size), seed
+
+
+@pytest.mark.parametrize("spread", [1e12, 1e60])
+def test_one_study_with_all_the_weight_decides(spread: float) -> None:
+    fit = henmi_copas(np.array([0.4, 0.1, 0.9]), np.array([0.01, spread, 2 * spread]), level=0.95)
+    assert fit.estimate == pytest.approx(0.4)
+    assert fit.std_error == pytest.approx(0.1)
 
 
 def test_scale_and_sign() -> None:
