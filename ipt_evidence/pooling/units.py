@@ -206,14 +206,17 @@ def _impossible_values(effects: pd.DataFrame, y: Array, v: Array, name: str) -> 
 
     Variances so small or large that squared weights leave the range of numbers are refused too.
     """
+    low, high = VARIANCE_RANGE
+    bounds = f" (a variance from {low:g} to {high:g})"
     problems = [
         Problem(
-            f"{_name_of_row(effects, i)}: expected a positive, finite {name}; correct it or set it to missing",
+            f"{_name_of_row(effects, i)}: expected a positive, finite {name}"
+            f"{bounds if 0 < v[i] < np.inf else ''}; correct it or set it to missing",
             row=i + 1,
             column=name,
             value=str(effects[name].iloc[i]),
         )
-        for i in map(int, np.flatnonzero((v < VARIANCE_RANGE[0]) | (v > VARIANCE_RANGE[1])))
+        for i in map(int, np.flatnonzero((v < low) | (v > high)))
     ]
     return problems + [
         Problem(

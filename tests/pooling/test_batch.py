@@ -268,7 +268,7 @@ def test_variances_that_cannot_be_used_are_refused_with_their_place(bad: float) 
 
 
 def test_infinite_effects_are_refused() -> None:
-    with pytest.raises(SchemaError, match="an effect up to 1e+40"):
+    with pytest.raises(SchemaError, match=r"an effect up to 1e\+40"):
         ipt.pool_many([0.1, np.inf], [0.1, 0.1])
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
+from ipt_evidence.pooling.kernel import LARGEST_EFFECT
 from ipt_evidence.pooling.settings import resolve_method
 from ipt_evidence.pooling.statistics import compute
 
@@ -180,3 +181,21 @@ def test_tau2_grows_with_the_spread_of_the_effects(
             assert after.tau2_ci[0] >= before.tau2_ci[0] * (1 - ROUNDING)
             assert after.tau2_ci[1] >= before.tau2_ci[1] * (1 - ROUNDING)
         before = after
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_whatever_is_accepted_gives_numbers(method: str) -> None:
+    """Variances over a hundred decades, effects of any size: at the ends of what can be pooled nothing overflows."""
+    ends = [(-60, 60), (-60, -30), (30, 60), (-12, 12)]
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        v = 10.0 ** rng.uniform(*ends[seed % 4], int(rng.integers(2, 8)))
+        y = (
+            rng.normal(size=v.size) * np.sqrt(v)
+            if seed % 3
+            else rng.uniform(-1, 1, v.size) * 10.0 ** rng.uniform(-40, 40)
+        )
+        found = fit(np.clip(y, -LARGEST_EFFECT, LARGEST_EFFECT), v, method)
+        assert np.isfinite([found.estimate, found.std_error, *found.ci, found.tau2, found.i2, found.q]).all(), seed
+        assert found.tau2 >= 0
+        assert method == "EE" or 0 <= found.tau2_ci[0] <= found.tau2_ci[1] < np.inf, seed

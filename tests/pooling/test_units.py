@@ -249,7 +249,8 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["row 1, column 'effect'", "row 2, column 'varia"],
     ),
     "negative standard error": ({"effect": [0.1], "std_error": [-0.1]}, ["row 1, column 'std_error', value '-0.1'"]),
-    "vanishing": ({"effect": [0.1], "variance": [1e-300]}, ["row 1", "'1e-300'"]),
+    "vanishing": ({"effect": [0.1], "variance": [1e-300]}, ["row 1", "'1e-300'", "a variance from 1e-60 to 1e+60"]),
+    "huge": ({"effect": [0.1, 1e150], "variance": [0.1, 0.1]}, ["row 2, column 'effect'", "up to 1e+40 in size"]),
     "text": (
         {"effect": ["0.5", "n.s."], "variance": ["0,1", 0.1]},
         ["row 2, column 'effect', value 'n.s.'", "row 1, column 'variance', value '0,1'"],
