@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.pooling.kernel import Array
 
 Ints = npt.NDArray[np.intp]
@@ -227,7 +228,10 @@ def weigh(model: BlockModel, between: float, within: float, *, restricted: bool 
     shared = (s * g)[:, None] * mean
     weighted = w[:, None] * inner
     gram = inner[:, :p].T @ weighted + mean[:, :p].T @ shared
-    m = np.asarray(np.linalg.inv(gram[:, :p]), dtype=np.float64)
+    try:
+        m = np.asarray(np.linalg.inv(gram[:, :p]), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise too_wide(model) from None
     beta = m @ gram[:, p]
     turn = np.eye(p + 1, dtype=np.float64)
     turn[:p, p] = -beta
@@ -301,6 +305,14 @@ def _traces(model: BlockModel, k: Weighted) -> tuple[Array, Array]:
     within = (k.w * (k.w - wh)).sum() + float((-spread + 2 * k.g * spread + (k.g * typical) ** 2).sum())
     trace = np.array([sg.sum(), (k.w - wh).sum() + (k.g * typical).sum()])
     return trace, np.array([[(sg**2).sum(), cross], [cross, within]])
+
+
+def too_wide(model: BlockModel) -> NotEstimableError:
+    """Return the error that says that the weights of a model have no digits in common."""
+    return NotEstimableError(
+        f"the sampling variances span too many orders of magnitude ({model.d.min():.3g} to {model.d.max():.3g}) for a "
+        "model of dependent effects; look at the extreme ones"
+    )
 
 
 def log_likelihood_grid(model: BlockModel, between: Array, within: Array, *, restricted: bool) -> Array:

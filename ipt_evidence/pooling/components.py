@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ipt_evidence.errors import ConvergenceError, NotEstimableError
-from ipt_evidence.pooling.blocks import BlockModel, Derivatives, derivatives, log_likelihood_grid
+from ipt_evidence.pooling.blocks import BlockModel, Derivatives, derivatives, log_likelihood_grid, too_wide
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.sources.showing import readable, table_html
 
@@ -66,8 +66,11 @@ def fit_components(model: BlockModel, *, restricted: bool) -> tuple[Optimum, Mas
     When every trial has one effect only the sum of the components is determined; it is put into the between-trial
     variance and the within-trial variance is held at zero.
     """
-    free = _estimable(model)
-    return maximise(model, np.zeros(2), free, restricted=restricted), free
+    try:
+        free = _estimable(model)
+        return maximise(model, np.zeros(2), free, restricted=restricted), free
+    except np.linalg.LinAlgError:
+        raise too_wide(model) from None
 
 
 def _estimable(model: BlockModel) -> Mask:
@@ -98,7 +101,8 @@ def maximise(model: BlockModel, theta: Array, free: Mask, *, restricted: bool) -
     Notes
     -----
     The likelihood is looked at on a geometric grid; from each of its local maxima Newton's method with step halving
-    climbs, with the expected in place of the observed information where that is not positive definite.
+    climbs, with the expected in place of the observed information where that is not positive definite, and its diagonal
+    where that has no inverse.
     """
     if not free.any():
         return _optimum(theta, derivatives(model, theta, restricted=restricted))
@@ -168,7 +172,11 @@ def _solve(now: Derivatives, up: Mask) -> Array:
         information = now.observed[np.ix_(pick, pick)]
         if not _positive_definite(information):
             information = now.expected[np.ix_(pick, pick)]
-        move[pick] = np.linalg.solve(information, now.gradient[pick])
+        try:
+            move[pick] = np.linalg.solve(information, now.gradient[pick])
+        except np.linalg.LinAlgError:
+            known = np.diag(information)
+            move[pick] = np.divide(now.gradient[pick], known, out=np.zeros(pick.size), where=known > 0)
     return move
 
 

@@ -342,11 +342,16 @@ def coefficient_table(
 def omnibus_numbers(beta: Array, vcov: Array, factor: float, df: float, tested: tuple[int, ...]) -> tuple[float, float]:
     """Return Wald's chi-square of the tested coefficients (F where `df` is finite) and its p-value.
 
-    Their covariance is `factor` times `vcov`; the factor may be zero.
+    Their covariance is `factor` times `vcov`; the factor may be zero. NaN where that has no inverse.
     """
     pick = list(tested)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quadratic = float(beta[pick] @ np.linalg.solve(vcov[np.ix_(pick, pick)], beta[pick]) / np.float64(factor))
+    error = np.sqrt(np.diag(vcov)[pick])
+    standard, correlation = beta[pick] / error, vcov[np.ix_(pick, pick)] / np.outer(error, error)
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quadratic = float(standard @ np.linalg.solve(correlation, standard) / np.float64(factor))
+    except np.linalg.LinAlgError:
+        return float("nan"), float("nan")
     m = len(pick)
     if np.isinf(df):
         return quadratic, float(chdtrc(m, quadratic))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipt_evidence.errors import NotEstimableError, OptionError, SchemaError
+from ipt_evidence.errors import ConvergenceError, NotEstimableError, OptionError, SchemaError
 from ipt_evidence.pooling.dependence import multilevel
 from ipt_evidence.pooling.fit import pool
 from ipt_evidence.pooling.multilevel_result import MultilevelFit, RhoSensitivity
@@ -282,3 +282,23 @@ def test_profile_interval_takes_a_level():
     assert fit.profile_ci("between", level=0.5).level == 0.5
     with pytest.raises(OptionError, match="between"):
         fit.profile_ci("total")
+
+
+@pytest.mark.parametrize("seed", [42, 222, 258, 324, 339, 363])
+def test_variances_over_many_decades_end_in_numbers_or_in_words(seed):
+    """These seeds stopped in the middle with a singular matrix."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(4, 14))
+    v = 10.0 ** rng.uniform(-12, 12, k)
+    y = rng.normal(size=k) * (np.sqrt(v) if seed % 2 else 1.0)
+    x = rng.normal(size=k) * 10.0 ** rng.integers(-6, 6)
+    rng.choice(list("abc"), k)
+    trial = [f"t{i}" for i in rng.integers(0, max(k // 2, 1), k)]
+    data = pd.DataFrame({"effect": y, "variance": v, "x": x, "trial_id": trial})
+    for formula in (None, "~ x"):
+        try:
+            fit = multilevel(data, formula=formula, ci_method="t")
+        except (NotEstimableError, ConvergenceError) as error:
+            assert "orders of magnitude" in str(error) or "please report" in str(error)  # noqa: PT017
+        else:
+            assert np.isfinite(fit.tidy()[["estimate", "std_error"]]).all(axis=None)

@@ -359,3 +359,16 @@ def test_gvif_without_correlation_is_one():
     vif = regress(table, "~ a + b").vif()
     assert list(vif["term"]) == ["a", "b"]
     same(vif["gvif"], [1, 1])
+
+
+@pytest.mark.parametrize("seed", [17, 47, 116])
+def test_a_test_of_moderators_without_an_inverse_is_missing_not_a_crash(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(4, 14))
+    v = 10.0 ** rng.uniform(-59, 59, k)
+    y = rng.normal(size=k) * (np.sqrt(v) if seed % 2 else 1.0)
+    rng.normal(size=k), rng.integers(-6, 6)
+    table = pd.DataFrame({"effect": y, "variance": v, "g": rng.choice(list("abc"), k)})
+    fit = meta_regression(table, "~ g", ci_method="wald")
+    assert np.isfinite(fit.tau2)
+    assert fit.omnibus is not None
