@@ -13,9 +13,9 @@ import math
 import numba
 import numpy as np
 
+from ipt_evidence.pooling.certain_maxima import FACTOR, MAX_HALVINGS, MAX_STEPS
 from ipt_evidence.pooling.kernel import BISECT_AFTER, LAST_STEP, MAX_ITERATIONS, STEP_TOLERANCE
 from ipt_evidence.pooling.moments import DOMINATED
-from ipt_evidence.pooling.tau2 import FACTOR, MAX_HALVINGS, MAX_STEPS
 
 EE, DL, HS, HSK, HE, SJ = range(6)
 CLOSED_FORMS = {"EE": EE, "DL": DL, "HS": HS, "HSk": HSK, "HE": HE, "SJ": SJ}

@@ -19,16 +19,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import chdtri
 
 from ipt_evidence.options import Tau2Method
-from ipt_evidence.pooling.kernel import Array, newton
-from ipt_evidence.pooling.regression_moments import is_moderate, moment_excess, moment_score
+from ipt_evidence.pooling.certain_maxima import Likelihood, first_values, highest_maximum
+from ipt_evidence.pooling.kernel import newton
+from ipt_evidence.pooling.moments import Array, Moments
+from ipt_evidence.pooling.regression_moments import is_moderate, moment_excess, moment_sums, under_names_of_a_mean
+from ipt_evidence.pooling.tau2 import last_positive
 
 HIGH_LEVERAGE = 0.99
-GRID_RATIO = 2.0
-GRID_MAX_POINTS = 48
+ABOVE_ROUNDING = 1 + 2**-10
+"""The score is zero at the last value itself where all variances are equal."""
 FEW = 8
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
 LOG_2PI = float(np.log(2 * np.pi))
@@ -140,11 +142,26 @@ def coefficients(s: Projection, turn: Array) -> tuple[Array, Array]:
     return np.einsum("bpm,bm->bp", factor, s.c), factor
 
 
-def trace_squared(q: Array, a: Array) -> Array:
-    """Return ``tr(D (I - QQ') D D (I - QQ') D)`` for ``D = diag(sqrt(a))``, which is ``tr(PP)`` for ``a = w``."""
-    leverage = np.einsum("bpk,bpk->bk", q, q)
-    f = (q * a[:, None]) @ q.swapaxes(1, 2)
-    return inner(a * a, 1 - 2 * leverage) + np.einsum("bpq,bpq->b", f, f)  # type: ignore[no-any-return]
+def trace_squared(s: Projection, a: Array) -> Array:
+    """Return ``tr(D (I - QQ') D D (I - QQ') D)`` for ``D = diag(sqrt(a))``, which is ``tr(PP)`` for ``a = w``.
+
+    Notes
+    -----
+    The squared entries of the matrix, added up: those of its diagonal, and ``a_i a_j h_ij^2`` with ``H = QQ'``. The
+    latter are the square of ``Q'D D Q`` without its own diagonal, which would cancel for rows of high leverage; these
+    are added one by one.
+    """
+    high = s.free < 1.0 - HIGH_LEVERAGE
+    rest = np.where(high, 0.0, a)
+    f = (s.q * rest[:, None]) @ s.q.swapaxes(1, 2)
+    total = np.einsum("bpq,bpq->b", f, f) + inner(a * a, s.free**2) - inner(rest * rest, (1.0 - s.free) ** 2)
+    member, row = np.nonzero(high)
+    if member.size:
+        hat = np.einsum("np,npk->nk", s.q[member, :, row], s.q[member])
+        hat[np.arange(member.size), row] = 0.0
+        twice = np.where(high[member], 1.0, 2.0) * a[member]
+        np.add.at(total, member, a[member, row] * inner(twice, hat * hat))
+    return np.asarray(total)
 
 
 def log_likelihood(y: Array, v: Array, basis: Array, t: Array, *, restricted: bool) -> Array:
@@ -161,25 +178,20 @@ def log_likelihood(y: Array, v: Array, basis: Array, t: Array, *, restricted: bo
     return np.asarray(value - 0.5 * k * LOG_2PI)
 
 
-def score(y: Array, v: Array, basis: Array, t: Array, *, restricted: bool) -> tuple[Array, Array]:
-    """Return twice the derivative of the log-likelihood by tau2, and the derivative of that.
+def score_sums(y: Array, v: Array, basis: Array, t: Array, *, restricted: bool) -> Moments:
+    """Return what the score of the likelihood and its slope are made of, at ``tau2 = t``.
 
     Notes
     -----
-    ``y'PPy - tr(P)`` with slope ``tr(PP) - 2 y'PPPy`` for REML; ``tr(W)`` and ``tr(WW)`` in their place for ML.
+    Twice the derivative of the log-likelihood is ``y'PPy - tr(P)``, its slope ``tr(PP) - 2 y'PPPy``, for REML; ML has
+    ``tr(W)`` and ``tr(WW)`` in place of the traces of P, which are not made for it.
     """
     s = project(y, v, basis, t)
-    square, cubic = _powers(s)
-    if restricted:
-        return square - inner(s.w, s.free), trace_squared(s.q, s.w) - 2 * cubic
-    return square - s.w.sum(axis=-1), inner(s.w, s.w) - 2 * cubic
-
-
-def _powers(s: Projection) -> tuple[Array, Array]:
-    """Return ``y'PPy`` and ``y'PPPy``."""
     u = s.w * s.e
-    along = np.einsum("bpk,bk->bp", s.q, u)
-    return inner(u, s.e), inner(u, u) - np.einsum("bp,bp->b", along, along)
+    across = u - np.einsum("bpk,bp->bk", s.q, np.einsum("bpk,bk->bp", s.q, u))
+    one, two = s.w.sum(axis=-1), inner(s.w, s.w)
+    trace, fall = (inner(s.w, s.free), trace_squared(s, s.w)) if restricted else (one, two)
+    return under_names_of_a_mean(one, two, trace, fall, s.qe, inner(u, s.e), inner(across, across))
 
 
 def estimate_residual_tau2(y: Array, v: Array, basis: Array, method: Tau2Method) -> Array:
@@ -198,7 +210,8 @@ def estimate_residual_tau2(y: Array, v: Array, basis: Array, method: Tau2Method)
     -----
     The estimating equations of the model without moderators with ``k - p`` for ``k - 1`` and ``P`` of the design; an
     intercept alone gives :func:`ipt_evidence.pooling.tau2.estimate_tau2`. REML and ML are the *global* maximum over
-    ``tau2 >= 0``: the score is scanned over a geometric grid and the likelihoods of all maxima are compared.
+    ``tau2 >= 0``: that is divided into intervals in which the score provably changes its sign once at most, and where
+    there are several maxima their likelihoods are compared.
     """
     if method == "EE":
         return np.zeros(y.shape[0])
@@ -268,61 +281,34 @@ def residual_q_profile(y: Array, v: Array, basis: Array, level: float) -> tuple[
     return low, high
 
 
-def _grid(y: Array, v: Array, basis: Array) -> Array:
-    """Return the tau2 values at which the score is looked at: zero, then geometric steps, ``(batch, points)``.
+def last_positive_residual(y: Array, v: Array, basis: Array) -> Array:
+    """Return a tau2 above which the score of REML and of ML is negative, so that no maximum lies there.
 
-    From a tenth of the smallest variance (below it the score is nearly straight) to the residual sum of squares of the
-    unweighted fit (above it the score is negative unless the variances differ wildly; the last cell is open).
+    Notes
+    -----
+    As the second bound of :func:`ipt_evidence.pooling.tau2.last_positive`: ``y'PPy <= w_max y'Py <= w_max^2 RSS`` with
+    RSS the residual sum of squares of the unweighted fit. With ``mu_j`` the eigenvalues of ``K'VK``, K an orthonormal
+    basis of the contrasts, ``tr(P)`` is the sum of ``1 / (mu_j + t)``, at least ``(k - p) / (mu + t)`` for their mean
+    ``mu``, which is that of ``v_i`` weighted by one minus the unweighted leverages. For ML ``sum(w) > tr(P)`` is
+    subtracted.
     """
-    squares = project(y, np.ones_like(v), basis, np.zeros(y.shape[0])).qe
-    top = np.maximum(squares, np.finfo(float).tiny)
-    bottom = np.minimum(0.1 * v.min(axis=-1), top / 16)
-    widest = float(np.max(np.log(top / bottom))) / np.log(GRID_RATIO)
-    points = int(np.clip(np.ceil(widest) + 1, 6, GRID_MAX_POINTS))
-    grid = bottom[:, None] * (top / bottom)[:, None] ** np.linspace(0.0, 1.0, points)
-    return np.concatenate([np.zeros((y.shape[0], 1)), grid], axis=1)
-
-
-def _rising(y: Array, v: Array, basis: Array, grid: Array, *, restricted: bool) -> npt.NDArray[np.bool_]:
-    """Return where on the grid the likelihood rises."""
-    b, g = grid.shape
-    if b <= FEW:
-        many = np.repeat(y, g, axis=0), np.repeat(v, g, axis=0)
-        return score(*many, basis, grid.ravel(), restricted=restricted)[0].reshape(b, g) > 0
-    if is_moderate(v):
-        slopes = [moment_score(y, v, basis, t, restricted=restricted, with_slope=False)[0] for t in grid.T]
-    else:
-        slopes = [score(y, v, basis, t, restricted=restricted)[0] for t in grid.T]
-    return np.stack(slopes, axis=1) > 0
+    p, k = basis.shape
+    residual = y - (y @ basis.T) @ basis
+    free = positive(1.0 - (basis * basis).sum(axis=0))
+    square, mean = inner(residual, residual) / (k - p), v @ free / (k - p)
+    return np.asarray(last_positive(np.inf, square, v.min(axis=-1), mean))
 
 
 def _likelihood_maximum(y: Array, v: Array, basis: Array, *, restricted: bool) -> Array:
     """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0."""
-    function = moment_score if y.shape[0] > FEW and is_moderate(v) else score
-
-    def slope(a: Array, b: Array, t: Array) -> tuple[Array, Array]:
-        return function(a, b, basis, t, restricted=restricted)
-
-    grid = _grid(y, v, basis)
-    rises = _rising(y, v, basis, grid, restricted=restricted)
-    size = y.shape[0]
-    rises = np.concatenate([rises, np.zeros((size, 1), dtype=bool)], axis=1)
-    grid = np.concatenate([grid, np.full((size, 1), np.inf)], axis=1)
-    member, cell = np.nonzero(rises[:, :-1] & ~rises[:, 1:])
-    result = np.zeros(size)
-    if member.size == 0:
-        return result
-    low, high = grid[member, cell], grid[member, cell + 1]
-    start = np.where(np.isfinite(high), 0.5 * (low + high), 2 * low)
-    root = newton(slope, y[member], v[member], low=low, high=high, start=start)
-    result[member] = root
-    maxima = np.bincount(member, minlength=size) + ~rises[:, 0]
-    for b in np.flatnonzero(maxima > 1):
-        candidates = np.concatenate([[0.0], root[member == b]])
-        ys, vs = (np.repeat(x[b : b + 1], candidates.size, axis=0) for x in (y, v))
-        height = log_likelihood(ys, vs, basis, candidates, restricted=restricted)
-        result[b] = candidates[int(np.argmax(height))]
-    return result
+    sums = moment_sums if y.shape[0] > FEW and is_moderate(v) else score_sums
+    model = Likelihood(
+        lambda a, b, t: sums(a, b, basis, t, restricted=restricted),
+        lambda a, b, t: log_likelihood(a, b, basis, t, restricted=restricted),
+        restricted,
+    )
+    top = last_positive_residual(y, v, basis) * ABOVE_ROUNDING
+    return highest_maximum(y, v, first_values(top, v.min(axis=-1)), model)
 
 
 def residual_tau2_std_error(y: Array, v: Array, basis: Array, tau2: Array, method: Tau2Method) -> Array:
@@ -340,7 +326,7 @@ def residual_tau2_std_error(y: Array, v: Array, basis: Array, tau2: Array, metho
     if method == "ML":
         return np.sqrt(2.0 / inner(s.w, s.w))
     if method == "REML":
-        return np.sqrt(2.0 / trace_squared(s.q, s.w))
+        return np.sqrt(2.0 / trace_squared(s, s.w))
     if method in ROOT_METHODS:
         return np.asarray(k / (k - p) / s.w.sum(axis=-1) * np.sqrt(2 * (k - p)))
     zero = np.zeros_like(tau2)
@@ -355,4 +341,4 @@ def residual_tau2_std_error(y: Array, v: Array, basis: Array, tau2: Array, metho
         form = project(y, v, basis, zero)
         total = form.w.sum(axis=-1)
         divisor = {"DL": inner(form.w, form.free), "HS": total, "HSk": total * (k - p) / k}[method]
-    return np.asarray(np.sqrt(2 * trace_squared(form.q, form.w * (v + tau2[:, None]))) / divisor)
+    return np.asarray(np.sqrt(2 * trace_squared(form, form.w * (v + tau2[:, None]))) / divisor)

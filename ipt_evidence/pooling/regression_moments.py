@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ipt_evidence.pooling.kernel import Array
+from ipt_evidence.pooling.moments import Array, Moments
 
 MODERATE = 1e4
 
@@ -80,27 +80,30 @@ def whitened(factor: Array, s: Array) -> Array:
     return (left[:, None] * factor[None]).sum(axis=2)  # type: ignore[no-any-return]
 
 
-def moment_score(
-    y: Array, v: Array, basis: Array, t: Array, *, restricted: bool, with_slope: bool = True
-) -> tuple[Array, Array]:
-    """Return twice the derivative of the log-likelihood by tau2, and its own derivative (zero when not asked for)."""
+def moment_sums(y: Array, v: Array, basis: Array, t: Array, *, restricted: bool) -> Moments:
+    """Return :func:`ipt_evidence.pooling.regression_kernel.score_sums` by normal equations."""
     s = solve(y, v, basis, t)
-    square, one = row_dot(s.wr, s.wr), s.w.sum(axis=-1)
-    w2 = s.w * s.w
-    trace, second = one, None
-    if restricted:
-        second = whitened(s.factor, cross_products(basis, w2))
-        trace = one - np.einsum("iib->b", second)
-    if not with_slope:
-        return square - trace, np.zeros_like(t)
-    u = s.w * s.wr
+    u, w2 = s.w * s.wr, s.w * s.w
     along = (s.factor * (basis @ u.T)).sum(axis=1)
     cubic = row_dot(u, s.wr) - (along**2).sum(axis=0)
-    two = w2.sum(axis=-1)
-    if second is not None:
+    one, two = s.w.sum(axis=-1), row_dot(s.w, s.w)
+    trace, fall = one, two
+    if restricted:
+        second = whitened(s.factor, cross_products(basis, w2))
         third = whitened(s.factor, cross_products(basis, w2 * s.w))
-        two = two - 2 * np.einsum("iib->b", third) + (second**2).sum(axis=(0, 1))
-    return square - trace, two - 2 * cubic
+        trace = one - np.einsum("iib->b", second)
+        fall = two - 2 * np.einsum("iib->b", third) + (second**2).sum(axis=(0, 1))
+    return under_names_of_a_mean(one, two, trace, fall, s.qe, row_dot(s.wr, s.wr), cubic)
+
+
+def under_names_of_a_mean(
+    one: Array, two: Array, trace: Array, fall: Array, qe: Array, square: Array, cubic: Array
+) -> Moments:
+    """Return sums of a regression under the names they have for a mean, so that both share a search for maxima.
+
+    ``y'PPPy``, there ``q3 - l2^2 / s1``, stands under `q3` with zero for `l2`; there is no mean.
+    """
+    return Moments(one, two, trace, fall, np.full_like(qe, np.nan), qe, square, cubic, np.zeros_like(qe))
 
 
 def moment_excess(y: Array, v: Array, basis: Array, t: Array, target: Array) -> tuple[Array, Array]:

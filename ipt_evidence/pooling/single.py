@@ -19,6 +19,7 @@ from scipy.special import chdtri
 
 from ipt_evidence.errors import ConvergenceError
 from ipt_evidence.options import Tau2Method
+from ipt_evidence.pooling.certain_maxima import MAX_HALVINGS, n_steps
 from ipt_evidence.pooling.kernel import (
     BISECT_AFTER,
     LAST_STEP,
@@ -30,14 +31,7 @@ from ipt_evidence.pooling.kernel import (
     score_excess_of,
 )
 from ipt_evidence.pooling.moments import DOMINATED, Array, Moments, exact_traces
-from ipt_evidence.pooling.tau2 import (
-    LIKELIHOOD,
-    MAX_HALVINGS,
-    ROOT_METHODS,
-    estimate_tau2,
-    last_positive,
-    n_steps,
-)
+from ipt_evidence.pooling.tau2 import LIKELIHOOD, ROOT_METHODS, estimate_tau2, last_positive
 
 Curve = Callable[[Moments], tuple[float, float]]
 Node = tuple[float, float, float]

@@ -16,29 +16,22 @@ Methodology, Valencia, 2021. https://www.wvbauer.com/lib/exe/fetch.php/talks:202
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from functools import partial
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import chdtri
 
 from ipt_evidence.options import Tau2Method
+from ipt_evidence.pooling.certain_maxima import Likelihood, first_values, highest_maximum
 from ipt_evidence.pooling.kernel import (
     count,
     log_likelihood,
     newton,
-    one_zero_at_most,
     q_excess,
-    score_excess_of,
 )
 from ipt_evidence.pooling.moments import Array, Moments, Values, moments, rest
 
-FACTOR = math.log(1.75)
-MAX_STEPS = 48
-MAX_HALVINGS = 40
-Integers = npt.NDArray[np.intp]
 QUADRATIC = ("DL", "HE", "HS", "HSk", "SJ")
 LIKELIHOOD = ("REML", "ML")
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
@@ -138,17 +131,7 @@ def tau2_grid(y: Array, v: Array) -> Array:
     square = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1) / (k - 1)
     smallest, largest = v.min(axis=-1), np.where(inside, v, 0.0).max(axis=-1)
     with np.errstate(invalid="ignore"):
-        top = np.maximum(last_positive(spread, square, smallest, largest), 0.0)
-        growth = np.where(np.isfinite(smallest), np.log1p(top / smallest), 0.0)
-        points = n_steps(float(growth.max(initial=0.0))) + 1
-        return np.where(growth[:, None] > 0, smallest[:, None], 0.0) * np.expm1(
-            growth[:, None] * np.linspace(0, 1, points)
-        )
-
-
-def n_steps(growth: float) -> int:
-    """Return in how many steps the smallest total variance grows to its last value; `growth`: log of their ratio."""
-    return min(max(math.ceil(growth / FACTOR), 1), MAX_STEPS)
+        return first_values(np.asarray(last_positive(spread, square, smallest, largest)), smallest)
 
 
 def last_positive(spread: Values, square: Values, smallest: Values, largest: Values) -> Values:
@@ -178,109 +161,8 @@ def last_positive(spread: Values, square: Values, smallest: Values, largest: Val
 
 def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:
     """Return the tau2 of the highest (restricted) likelihood over tau2 >= 0."""
-    member, low, high, start, rising = _brackets(y, v, restricted)
-    result = np.zeros(v.shape[0])
-    if member.size == 0:
-        return result
-    one_each = v.shape[0] == member.size and bool((np.diff(member) == 1).all())
-    ys, vs = (y, v) if one_each else (y[member], v[member])
-    flags = np.full(member.size, restricted)
-    root = newton(_score_of, ys, vs, flags, low=low, high=high, start=start)
-    result[member] = root
-    maxima = np.bincount(member, minlength=v.shape[0]) + ~rising
-    if (maxima > 1).any():
-        _keep_highest(y, v, result, member, root, np.flatnonzero(maxima > 1), restricted)
-    return result
-
-
-class _Cells(NamedTuple):
-    """Intervals of tau2: of which data set, both ends, and the sums there."""
-
-    member: Integers
-    low: Array
-    high: Array
-    at_low: Moments
-    at_high: Moments
-
-    def only(self, which: npt.NDArray[np.bool_]) -> _Cells:
-        """Return some of them."""
-        ends = (Moments(*(np.asarray(x)[which] for x in m)) for m in (self.at_low, self.at_high))
-        return _Cells(self.member[which], self.low[which], self.high[which], *ends)
-
-
-def _brackets(y: Array, v: Array, restricted: bool) -> tuple[Integers, Array, Array, Array, npt.NDArray[np.bool_]]:
-    """Return an interval around each maximum of the likelihood above zero, and whether it rises at zero.
-
-    Intervals in which the score might change its sign twice are halved, so that no maximum is missed; see
-    :func:`ipt_evidence.pooling.kernel.one_zero_at_most`.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Which data set, lower and upper end (infinite after the last value) and a first guess of every maximum, ordered
-        by data set; and one value per data set.
-    """
-    grid = tau2_grid(y, v)
-    sums = [moments(y, v, t, third=True) for t in grid.T]
-    several = np.asarray(count(v)) > 1
-    at_last = np.flatnonzero(several & _rises(sums[-1], restricted))
-    last = grid[at_last, -1]
-    found = [(at_last, last, np.full(at_last.size, np.inf), 2 * last)]
-    every = np.arange(v.shape[0])
-    steps = [_Cells(every, *x) for x in zip(grid.T, grid.T[1:], sums, sums[1:], strict=False)]
-    cells = _joined([x.only(several & (x.low < x.high)) for x in steps])
-    for halvings in range(MAX_HALVINGS + 1):
-        certain = np.asarray(one_zero_at_most(cells.at_low, cells.at_high, restricted)) | (halvings == MAX_HALVINGS)
-        around = certain & _rises(cells.at_low, restricted) & ~_rises(cells.at_high, restricted)
-        found.append((*cells.only(around)[:3], _on_a_line(cells.only(around), restricted)))
-        if certain.all():
-            break
-        cells = _halves(cells.only(~certain), y, v)
-    member, low, high, start = (np.concatenate(x) for x in zip(*found, strict=True))
-    order = np.argsort(member, kind="stable")
-    return member[order], low[order], high[order], start[order], several & _rises(sums[0], restricted)
-
-
-def _on_a_line(cells: _Cells, restricted: bool) -> Array:
-    """Return where a straight line through both ends of each curve that a search follows is zero."""
-    f, g = (score_excess_of(m, restricted)[0] for m in (cells.at_low, cells.at_high))
-    return np.asarray(cells.low + f / (f - g) * (cells.high - cells.low))
-
-
-def _rises(m: Moments, restricted: bool) -> npt.NDArray[np.bool_]:
-    """Return where the likelihood rises."""
-    return np.asarray(m.q2 > (m.tr_p if restricted else m.s1))
-
-
-def _joined(parts: Sequence[_Cells]) -> _Cells:
-    """Return the intervals of several parts."""
-    member, low, high = (np.concatenate(x) for x in zip(*(part[:3] for part in parts), strict=True))
-    ends = (Moments(*(np.concatenate(x) for x in zip(*(part[i] for part in parts), strict=True))) for i in (3, 4))
-    return _Cells(member, low, high, *ends)
-
-
-def _halves(cells: _Cells, y: Array, v: Array) -> _Cells:
-    """Return both halves of each interval, parted where the smallest total variance is at its geometric mean."""
-    v = v[cells.member]
-    smallest = v.min(axis=-1)
-    middle = np.sqrt((smallest + cells.low) * (smallest + cells.high)) - smallest
-    sums = moments(y[cells.member], v, middle, third=True)
-    return _joined([cells._replace(high=middle, at_high=sums), cells._replace(low=middle, at_low=sums)])
-
-
-def _score_of(y: Array, v: Array, t: Array, restricted: Array) -> tuple[Array, Array]:
-    value, slope = score_excess_of(moments(y, v, t, third=True), bool(restricted[0]))
-    return np.asarray(value), np.asarray(slope)
-
-
-def _keep_highest(
-    y: Array, v: Array, result: Array, member: Integers, root: Array, several: Integers, restricted: bool
-) -> None:
-    """Write into `result` the tau2 of the highest maximum for the data sets that have several."""
-    for b in several:
-        candidates = np.concatenate([[0.0], root[member == b]])
-        height = np.asarray(log_likelihood(y[b : b + 1], v[b : b + 1], candidates, restricted=restricted))
-        result[b] = candidates[int(np.argmax(height))]
+    model = Likelihood(partial(moments, third=True), partial(log_likelihood, restricted=restricted), restricted)
+    return highest_maximum(y, v, tau2_grid(y, v), model)
 
 
 def tau2_std_error(y: Array, v: Array, tau2: Array, method: Tau2Method) -> Array:

@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 import ipt_evidence as ipt
 from ipt_evidence.options import Tau2Method
-from ipt_evidence.pooling import single, tau2
+from ipt_evidence.pooling import certain_maxima, single
 from ipt_evidence.pooling.batch_sums import Engine
 from ipt_evidence.pooling.common_tau2 import estimate_common_tau2
 from ipt_evidence.pooling.kernel import one_zero_at_most
@@ -163,7 +163,7 @@ def test_a_maximum_between_the_first_points_is_found(engine: Engine, monkeypatch
         pytest.importorskip("numba")
     assert estimate() == pytest.approx(best, rel=0.01)
     if engine != "compiled":
-        monkeypatch.setattr(tau2 if engine == "numpy" else single, "MAX_HALVINGS", 0)
+        monkeypatch.setattr(certain_maxima if engine == "numpy" else single, "MAX_HALVINGS", 0)
         assert estimate() == 0, "without halving the first points miss it, which is why these studies are the example"
 
 
