@@ -16,6 +16,7 @@ import numpy as np
 from ipt_evidence.pooling.certain_maxima import FACTOR, MAX_HALVINGS, MAX_STEPS
 from ipt_evidence.pooling.kernel import BISECT_AFTER, LAST_STEP, MAX_ITERATIONS, STEP_TOLERANCE
 from ipt_evidence.pooling.moments import DOMINATED
+from ipt_evidence.pooling.tau2 import ABOVE_ROUNDING
 
 EE, DL, HS, HSK, HE, SJ = range(6)
 CLOSED_FORMS = {"EE": EE, "DL": DL, "HS": HS, "HSk": HSK, "HE": HE, "SJ": SJ}
@@ -224,16 +225,16 @@ def _higher(y, v, n, one, other, restricted):  # type: ignore[no-untyped-def]
 @plain
 def _last_positive(y, v, n):  # type: ignore[no-untyped-def]
     """Return a tau2 above which the score is negative, and the smallest variance; see ``tau2.last_positive``."""
-    low, high, mean, least, largest = y[0], y[0], 0.0, v[0], v[0]
+    low, high, mean, least, variance = y[0], y[0], 0.0, v[0], 0.0
     for i in range(n):
         low, high, mean = min(low, y[i]), max(high, y[i]), mean + y[i] / n
-        least, largest = min(least, v[i]), max(largest, v[i])
+        least, variance = min(least, v[i]), variance + v[i] / n
     square = 0.0
     for i in range(n):
         square += (y[i] - mean) ** 2 / (n - 1)
     half = 0.5 * square - least
-    inside = max(half * half + square * largest - least * least, 0.0)
-    return min((high - low) ** 2 - least, half + math.sqrt(inside)), least
+    inside = max(half * half + square * variance - least * least, 0.0)
+    return min((high - low) ** 2 - least, half + math.sqrt(inside)) * ABOVE_ROUNDING, least
 
 
 @plain

@@ -29,8 +29,6 @@ from ipt_evidence.pooling.regression_moments import is_moderate, moment_excess, 
 from ipt_evidence.pooling.tau2 import last_positive
 
 HIGH_LEVERAGE = 0.99
-ABOVE_ROUNDING = 1 + 2**-10
-"""The score is zero at the last value itself where all variances are equal."""
 FEW = 8
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
 LOG_2PI = float(np.log(2 * np.pi))
@@ -307,7 +305,7 @@ def _likelihood_maximum(y: Array, v: Array, basis: Array, *, restricted: bool) -
         lambda a, b, t: log_likelihood(a, b, basis, t, restricted=restricted),
         restricted,
     )
-    top = last_positive_residual(y, v, basis) * ABOVE_ROUNDING
+    top = last_positive_residual(y, v, basis)
     return highest_maximum(y, v, first_values(top, v.min(axis=-1)), model)
 
 

@@ -139,8 +139,8 @@ def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
     """
     total, squares = float(np.add.reduce(y)), float(y.dot(y))
     variance = (squares - total * total / y.size) / (y.size - 1)
-    spread, largest = float(y[y.argmax()] - y[y.argmin()]), float(v[v.argmax()])
-    top = float(last_positive(spread, variance, smallest, largest))
+    spread, mean = float(y[y.argmax()] - y[y.argmin()]), float(np.add.reduce(v)) / v.size
+    top = float(last_positive(spread, variance, smallest, mean))
     if top <= 0:
         return [0.0]
     growth = math.log1p(top / smallest)

@@ -32,6 +32,7 @@ from ipt_evidence.pooling.kernel import (
 )
 from ipt_evidence.pooling.moments import Array, Moments, Values, moments, rest
 
+ABOVE_ROUNDING = 1 + 2**-10
 QUADRATIC = ("DL", "HE", "HS", "HSk", "SJ")
 LIKELIHOOD = ("REML", "ML")
 ROOT_METHODS = ("PM", "EB", "PMM", "SJIT", "DLIT")
@@ -129,34 +130,36 @@ def tau2_grid(y: Array, v: Array) -> Array:
     spread = np.where(inside, y, -np.inf).max(axis=-1) - np.where(inside, y, np.inf).min(axis=-1)
     center = np.where(inside, y, 0.0).sum(axis=-1) / k
     square = np.where(inside, (y - center[:, None]) ** 2, 0.0).sum(axis=-1) / (k - 1)
-    smallest, largest = v.min(axis=-1), np.where(inside, v, 0.0).max(axis=-1)
+    smallest, mean = v.min(axis=-1), np.where(inside, v, 0.0).sum(axis=-1) / k
     with np.errstate(invalid="ignore"):
-        return first_values(np.asarray(last_positive(spread, square, smallest, largest)), smallest)
+        return first_values(np.asarray(last_positive(spread, square, smallest, mean)), smallest)
 
 
-def last_positive(spread: Values, square: Values, smallest: Values, largest: Values) -> Values:
+def last_positive(spread: Values, square: Values, smallest: Values, mean: Values) -> Values:
     """Return a tau2 above which the score of REML and of ML is negative, so that no maximum lies there.
 
     Parameters
     ----------
     spread, square : float or numpy.ndarray
         Range and variance (divided by ``k - 1``) of the effects.
-    smallest, largest : float or numpy.ndarray
+    smallest, mean : float or numpy.ndarray
         Of the sampling variances.
 
     Notes
     -----
     The smaller of two bounds, each from ``score = y'PPy - tr(P)``. An entry of ``Py`` is at most ``spread * P_ii`` and
     ``P_ii < w_max``, so ``y'PPy < spread^2 w_max tr(P)``: negative from ``spread^2 - smallest`` on. Further
-    ``y'PPy <= w_max y'Py <= w_max^2 (k - 1) square`` and ``tr(P) >= (k - 1) w_min``: negative where
-    ``square (largest + t) < (smallest + t)^2``, a quadratic in t. For ML ``sum(w) > tr(P)`` is subtracted. At or below
-    zero both say that tau2 is zero.
+    ``y'PPy <= w_max y'Py <= w_max^2 (k - 1) square``, and ``tr(P)``, the sum of ``1 / (mu_j + t)`` over the eigenvalues
+    of the contrasts' covariance, whose mean is that of the variances, is at least ``(k - 1) / (mean + t)``: negative
+    where ``square (mean + t) < (smallest + t)^2``, a quadratic in t. For ML ``sum(w) > tr(P)`` is subtracted. At or
+    below zero both say that tau2 is zero. Where all variances are equal the score is zero at the bound itself, so it is
+    raised above rounding.
     """
     half = 0.5 * square - smallest
-    inside = half * half + square * largest - smallest * smallest
+    inside = half * half + square * mean - smallest * smallest
     if isinstance(inside, float):
-        return float(min(spread**2 - smallest, half + max(inside, 0.0) ** 0.5))
-    return np.asarray(np.minimum(spread**2 - smallest, half + np.sqrt(np.maximum(inside, 0.0))))
+        return float(min(spread**2 - smallest, half + max(inside, 0.0) ** 0.5)) * ABOVE_ROUNDING
+    return np.asarray(np.minimum(spread**2 - smallest, half + np.sqrt(np.maximum(inside, 0.0)))) * ABOVE_ROUNDING
 
 
 def _likelihood_maximum(y: Array, v: Array, *, restricted: bool) -> Array:

@@ -172,7 +172,7 @@ def test_the_score_is_negative_above_the_last_value_looked_at(restricted: bool) 
     near = 0
     for seed in range(300):
         y, v = draw_discordant(seed) if seed % 2 else draw(seed, decades=4 if seed % 4 else 0.1)
-        top = float(last_positive(float(np.ptp(y)), float(y.var(ddof=1)), float(v.min()), float(v.max())))
+        top = float(last_positive(float(np.ptp(y)), float(y.var(ddof=1)), float(v.min()), float(v.mean())))
         t = np.maximum(top, 0.0) + v.min() * np.array([1e-9, 0.01, 1.0, 100.0, 1e6])
         w = 1 / (v + t[:, None])
         s = w.sum(axis=1)
