@@ -5,37 +5,29 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.sources.showing import readable, table_html
-from ipt_evidence.studies.compare_rows import ID, MATCHED_BY, NEW, OLD, TRIAL, as_text, counts_rows, differs, match_rows
-from ipt_evidence.studies.contract import CHANGES, COLUMN_OF, COUNTS, MEANS
-
-Concerns = Literal["statistics", "selection", "description"]
-
-STATISTICS = (
-    *dict.fromkeys((*MEANS, *CHANGES, *COUNTS)),
-    *(f"baseline_{what}_{arm}" for what in ("mean", "sd", "n") for arm in (1, 2)),
-    *(
-        "effect",
-        "effect_se",
-        "ci_low",
-        "ci_high",
-        "effect_measure",
-        "favours_ipt_sign",
-        "lower_is_better",
-        "statistics",
-    ),
+from ipt_evidence.studies.compare_cells import (
+    ID,
+    NEW,
+    OLD,
+    STATISTICS,
+    TRIAL,
+    Concerns,
+    as_text,
+    changed_cells,
+    column_as_text,
+    counts_rows,
+    plain_number,
 )
-SELECTION = (
-    *("trial_id", "condition", "contrast", "phase", "analysis_set", "population_group", "comparator_class"),
-    *("comparator", "outcome", "instrument", "rating", "time", "time_weeks", "arm_1", "arm_2"),
-)
-CHANGED = ("trial_id", "study", "comparison_id", "column", "concerns", "old", "new", "old_row", "new_row", "matched_by")
+from ipt_evidence.studies.compare_rows import cannot_be_told_apart, match_rows
+from ipt_evidence.studies.contract import COLUMN_OF
+
 TIDY = ("change", "trial_id", "study", "comparison_id", "rows", "column", "concerns", "old", "new")
 SHOWN = 10
 MOST_SHOWN = 200
@@ -178,9 +170,11 @@ def diff_studies(
     Notes
     -----
     A row is recognised by its key ``comparison_id`` together with its description (arms, outcome, instrument, rating,
-    time), else by one of the two within its trial; ``matched_by`` tells which. A key alone is not trusted first,
-    because keys that number the rows of a trial shift when a row is added. A column that only counts the rows of its
-    file is not compared. A further column of the file that repeats a changed column of the contract is not listed
+    time) within its trial, else by its contents, else by the key or the description as long as at least half of the
+    results that both rows have agree; ``matched_by`` tells which. A key is never trusted alone, because keys that
+    number the rows shift when a row is added, and rows are never paired by their order: a row for which there is no
+    partner, or more than one, counts as dropped and added. A column that only counts the rows of its file is not
+    compared. A further column of the file that repeats a changed column of the contract is not listed
     twice.
 
     Examples
@@ -203,8 +197,9 @@ def diff_studies(
     old, new = _bare(old), _bare(new)
     shared = [name for name in new.columns if name in old.columns and name not in ignore]
     counters = [x for x in shared if x not in COLUMN_OF and counts_rows(old[x]) and counts_rows(new[x])]
-    pairs = match_rows(old, new)
-    changed = _changed_cells(old, new, pairs, [name for name in shared if name not in counters], tolerance)
+    compared = [name for name in shared if name not in counters]
+    pairs = match_rows(old, new, compared, tolerance)
+    changed = changed_cells(old, new, pairs, compared, tolerance)
     added = _left_over(new, pairs[NEW], as_text(old[TRIAL]))
     dropped = _left_over(old, pairs[OLD], as_text(new[TRIAL]))
     trials_added, trials_dropped = _whole(added), _whole(dropped)
@@ -220,7 +215,7 @@ def diff_studies(
         rows_new=len(new),
         rows_unchanged=len(pairs) - changed["pair"].nunique(),
         names=names,
-        notes=(*_unmatched(old, new, pairs), *_notes(counters, changed, _renamed(dropped, added))),
+        notes=(*_unmatched(old, new, pairs), *_alike(dropped, added), *_notes(counters, _renamed(dropped, added))),
     )
 
 
@@ -254,56 +249,6 @@ def _bare(table: pd.DataFrame) -> pd.DataFrame:
     return bare
 
 
-def _changed_cells(
-    old: pd.DataFrame, new: pd.DataFrame, pairs: pd.DataFrame, columns: Sequence[Any], tolerance: float
-) -> pd.DataFrame:
-    """Return one row per cell that differs, in the order of the new table."""
-    before, after = old.iloc[pairs[OLD]], new.iloc[pairs[NEW]]
-    parts = []
-    for place, name in enumerate(columns):
-        was, now = before[name], after[name]
-        at = np.flatnonzero(differs(was, now, tolerance))
-        if not at.size:
-            continue
-        picked = {"old": was.iloc[at], "new": now.iloc[at]}
-        part = pd.DataFrame({x: list(cells.astype(object)) for x, cells in picked.items()}, dtype=object)
-        parts.append(part.assign(pair=at, column=str(name), concerns=_concerns(str(name)), place=place))
-    empty = pd.DataFrame(columns=["old", "new", "pair", "column", "concerns", "place"])
-    cells_changed = pd.concat(parts, ignore_index=True) if parts else empty
-    at = cells_changed["pair"].to_numpy(dtype="int64")
-    found = cells_changed.assign(
-        trial_id=as_text(after[TRIAL]).to_numpy()[at],
-        study=_column(after, "study")[at],
-        comparison_id=_column(after, ID)[at],
-        old_row=before.index.to_numpy()[at],
-        new_row=after.index.to_numpy()[at],
-        matched_by=pairs[MATCHED_BY].to_numpy()[at],
-    )
-    found = found[~_repeats(found)].sort_values(["pair", "place"], ignore_index=True)
-    return found[[*CHANGED, "pair"]]
-
-
-def _concerns(column: str) -> Concerns:
-    """Return what a change in a column concerns."""
-    return "statistics" if column in STATISTICS else "selection" if column in SELECTION else "description"
-
-
-def _repeats(found: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which changes of further columns repeat that of a column of the contract in the same row."""
-    texts = [as_text(found[what]).str.replace(",", ".", regex=False) for what in ("old", "new")]
-    said = found["pair"].map(str) + "\x1f" + texts[0].map(_plain) + "\x1f" + texts[1].map(_plain)
-    known = found["column"].isin(list(COLUMN_OF))
-    return np.asarray(~known & said.isin(said[known]), dtype=bool)
-
-
-def _plain(text: str) -> str:
-    """Return a number in one spelling; other text as it is."""
-    try:
-        return repr(float(text))
-    except ValueError:
-        return text
-
-
 def _left_over(table: pd.DataFrame, matched: pd.Series[int], others: pd.Series[str]) -> pd.DataFrame:
     """Return the rows without a partner, with whether the other version lacks the whole trial."""
     rows = table.drop(columns="whole_trial", errors="ignore").iloc[np.setdiff1d(np.arange(len(table)), matched)].copy()
@@ -327,7 +272,7 @@ def _fingerprints(rows: pd.DataFrame, columns: list[str]) -> dict[tuple[str, ...
     """Return the trials by the numbers that they hold; trials without numbers are left out."""
     if rows.empty or not columns:
         return {}
-    texts = [[_plain(text) for text in as_text(rows[name])] for name in columns]
+    texts = [[plain_number(text) for text in as_text(rows[name])] for name in columns]
     cells = zip(*texts, strict=True)
     joined = pd.Series(["|".join(row) if sum(map(bool, row)) > 2 else "" for row in cells], index=rows.index)
     trials = as_text(rows[TRIAL])
@@ -343,19 +288,26 @@ def _unmatched(old: pd.DataFrame, new: pd.DataFrame, pairs: pd.DataFrame) -> tup
         return ()
     listed = ", ".join(without[:SHOWN]) + (f" and {len(without) - SHOWN} more" if len(without) > SHOWN else "")
     return (
-        f"{len(without)} trial(s) are in both tables, but none of their rows has one key or description in both: arms, "
-        f"instruments or times are named differently, so that each row counts as dropped and added ({listed}). To "
-        "compare their numbers, give both tables the same comparison_id or the same arm_1, arm_2 and instrument",
+        f"{len(without)} trial(s) are in both tables, but none of their rows could be recognised: arms, instruments or "
+        "times are named differently or the numbers are others, so that each row counts as dropped and added "
+        f"({listed}). To compare their numbers, give both tables the same comparison_id, arm_1, arm_2 and instrument",
     )
 
 
-def _notes(counters: Sequence[Any], changed: pd.DataFrame, renamed: list[tuple[str, str]]) -> tuple[str, ...]:
+def _alike(dropped: pd.DataFrame, added: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note on rows that could not be matched although one with the same description is left over."""
+    trials = cannot_be_told_apart(dropped, added)
+    if not trials:
+        return ()
+    return (
+        "rows that have a partner with the same arms, outcome, instrument and time, but not one with the same key or "
+        f"mostly the same numbers, count as dropped and added: {', '.join(trials)}",
+    )
+
+
+def _notes(counters: Sequence[Any], renamed: list[tuple[str, str]]) -> tuple[str, ...]:
     """Return what a reader of the differences should know."""
     notes = [f"{old} was dropped and {new} added with the same numbers: probably renamed" for old, new in renamed]
-    weak = changed.loc[changed["matched_by"] == "same description, in order", "trial_id"].unique()
-    if len(weak):
-        listed = ", ".join(weak)
-        notes.append(f"several rows of one description were paired in their order, check their changes: {listed}")
     if counters:
         notes.append(f"not compared because it only counts rows: {', '.join(repr(str(name)) for name in counters)}")
     return tuple(notes)
@@ -367,16 +319,11 @@ def _names(old: pd.DataFrame, new: pd.DataFrame) -> tuple[str, str]:
     return (files[0], files[1]) if all(files) and files[0] != files[1] else ("old", "new")
 
 
-def _column(table: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """Return a column as text; empty where the table lacks it."""
-    return as_text(table[name]).to_numpy() if name in table.columns else np.full(len(table), "", dtype=object)
-
-
 def _whole_trials(table: pd.DataFrame, word: str) -> pd.DataFrame:
     """Return one row per trial that only one version has."""
     rows = table[table["whole_trial"].astype(bool)]
     trials = as_text(rows[TRIAL])
-    found = pd.DataFrame({TRIAL: trials.to_numpy(), "study": _column(rows, "study")})
+    found = pd.DataFrame({TRIAL: trials.to_numpy(), "study": column_as_text(rows, "study")})
     grouped = found.groupby(TRIAL, sort=False).agg(study=("study", "first"), rows=("study", "size")).reset_index()
     return grouped.assign(change=f"trial {word}")
 
@@ -384,7 +331,7 @@ def _whole_trials(table: pd.DataFrame, word: str) -> pd.DataFrame:
 def _single_rows(table: pd.DataFrame, word: str) -> pd.DataFrame:
     """Return the rows that only one version has, of trials that both have."""
     rows = table[~table["whole_trial"].astype(bool)]
-    columns = {name: _column(rows, name) for name in (TRIAL, "study", ID)}
+    columns = {name: column_as_text(rows, name) for name in (TRIAL, "study", ID)}
     return pd.DataFrame(columns).assign(rows=1, change=f"row {word}")
 
 

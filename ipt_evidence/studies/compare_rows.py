@@ -1,31 +1,67 @@
-"""Find the same row in two versions of a table of trial results, and say which of its cells differ."""
+"""Find the same row in two versions of a table of trial results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ipt_evidence.studies.contract import COLUMN_OF
+from ipt_evidence.studies.compare_cells import (
+    ID,
+    MATCHED_BY,
+    NEW,
+    NUMBERS,
+    OLD,
+    RESULTS,
+    TRIAL,
+    as_numbers,
+    as_text,
+    comparable,
+)
 
 DESCRIBES = ("arm_1", "arm_2", "outcome", "instrument", "rating", "time", "time_weeks")
-ARMS_AND_INSTRUMENT = ("arm_1", "arm_2", "instrument")
-ID = "comparison_id"
-TRIAL = "trial_id"
 SEPARATOR = "\x1f"
-OLD, NEW, MATCHED_BY = "old", "new", "matched_by"
-Texts = dict[str, npt.NDArray[np.object_]]
+FEWEST_EQUAL, FEWEST_COMPARED = 2, 3
+"""Numbers that must be there to recognise a row when all of them are equal, and results when most of them are."""
+Rows = list[int]
+Floats = npt.NDArray[np.float64]
+Allowed = npt.NDArray[np.bool_]
 
 
-def match_rows(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+class Sign(NamedTuple):
+    """How rows are recognised.
+
+    Attributes
+    ----------
+    words : str
+        What agrees.
+    columns : list of str
+        Columns that must agree; where the first is empty in a row, the row has no such sign.
+    may_be_same : callable
+        Takes rows of the old and of the new table that agree in these columns and returns which may be one row, shape
+        ``(old, new)``. Only a row that may be just one other is paired.
+    """
+
+    words: str
+    columns: list[str]
+    may_be_same: Callable[[Rows, Rows], Allowed]
+
+
+def match_rows(old: pd.DataFrame, new: pd.DataFrame, compared: Sequence[Any], tolerance: float) -> pd.DataFrame:
     """Pair the rows of two versions.
 
     Parameters
     ----------
     old, new : pandas.DataFrame
         Tables with ``trial_id``.
+    compared : sequence of str
+        Columns of both tables whose changes count.
+    tolerance : float
+        Largest difference between two numbers that is no change.
 
     Returns
     -------
@@ -34,127 +70,143 @@ def match_rows(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    From the surest sign to the weakest, each step only among the rows that the steps before left over and only where
-    the sign occurs once in either table: key and description of the row (arms, outcome, instrument, rating, time);
-    description; key within the trial; arms and instrument; key alone (the trial was renamed). Rows with the same
-    description in one trial are paired by their contents, then in their order.
+    From the surest sign to the weakest, each only among the rows that the signs before left over, and only where one
+    row of either table comes into question. Key and description of a row (arms, outcome, instrument, rating, time) are
+    believed together; either alone only as long as the results do not speak against it, since keys may number the rows
+    and descriptions may be shared by several. Rows of other words than before are recognised by their results.
     """
-    pairs: list[pd.DataFrame] = []
-    texts: tuple[Texts, Texts] = ({}, {})
-    left, right = np.arange(len(old)), np.arange(len(new))
-    for words, columns in _signs(old, new):
-        unique = words != "same description, in order"
-        sides = zip((old, new), texts, (left, right), strict=True)
-        keys = [_keys(frame, known, columns, rows, unique=unique) for frame, known, rows in sides]
-        found = keys[0].rename(OLD).reset_index().merge(keys[1].rename(NEW).reset_index(), on="key")
-        pairs.append(found[[OLD, NEW]].assign(**{MATCHED_BY: words}))
-        left, right = np.setdiff1d(left, found[OLD]), np.setdiff1d(right, found[NEW])
-        if not left.size or not right.size:
+    left, right = list(range(len(old))), list(range(len(new)))
+    texts = (_Texts(old), _Texts(new))
+    pairs: list[tuple[int, int, str]] = []
+    for sign in _signs(old, new, compared, tolerance):
+        before, after = texts[0].groups(sign.columns, left), texts[1].groups(sign.columns, right)
+        found = [
+            pair for key, rows in before.items() if key in after for pair in _paired(rows, after[key], sign.may_be_same)
+        ]
+        pairs += [(*pair, sign.words) for pair in found]
+        left = sorted(set(left).difference(row for row, _ in found))
+        right = sorted(set(right).difference(row for _, row in found))
+        if not left or not right:
             break
-    together = pd.concat(pairs, ignore_index=True)
-    return together.astype({OLD: "int64", NEW: "int64"}).sort_values(NEW, ignore_index=True)
+    table = pd.DataFrame(pairs, columns=[OLD, NEW, MATCHED_BY])
+    return table.astype({OLD: "int64", NEW: "int64"}).sort_values(NEW, ignore_index=True)
 
 
-def _signs(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
-    """Yield how rows are recognised: in words, and the columns that must agree."""
+def cannot_be_told_apart(dropped: pd.DataFrame, added: pd.DataFrame) -> tuple[str, ...]:
+    """Return the trials that have a row on both sides with the same description."""
+    columns = [TRIAL, *(name for name in DESCRIBES if name in dropped and name in added)]
+    before, after = (_Texts(table).groups(columns, list(range(len(table)))) for table in (dropped, added))
+    rows = [position for key, positions in after.items() if key in before for position in positions]
+    return tuple(dict.fromkeys(as_text(added[TRIAL].iloc[sorted(rows)])))
+
+
+def _signs(old: pd.DataFrame, new: pd.DataFrame, compared: Sequence[Any], tolerance: float) -> Iterator[Sign]:
+    """Yield how rows are recognised, from the surest sign to the weakest."""
     shared = [name for name in new.columns if name in old.columns]
     describes = [name for name in DESCRIBES if name in shared]
-    has_id = ID in shared
-    if has_id:
-        yield "key and description", [ID, TRIAL, *describes]
-    yield "description", [TRIAL, *describes]
-    if has_id:
-        yield "key", [ID, TRIAL]
-    yield "all contents", [TRIAL, *[name for name in shared if name not in (ID, TRIAL)]]
-    yield "same description, in order", [TRIAL, *describes]
-    if set(ARMS_AND_INSTRUMENT) <= set(shared):
-        yield "arms and instrument", [TRIAL, *ARMS_AND_INSTRUMENT]
-    if has_id:
-        yield "key, in another trial", [ID]
+    contents = [name for name in compared if name not in (ID, TRIAL)]
+    numbers = [name for name in NUMBERS if name in shared]
+    of_row, of_other = (_numbers(table, numbers) for table in (old, new))
+    is_result = np.isin(numbers, RESULTS)
+    share = _share_that_agrees(of_row[:, is_result], of_other[:, is_result], tolerance)
 
+    def not_contradicted(rows: Rows, others: Rows) -> Allowed:
+        return np.asarray(~(share(rows, others) < 0.5))
 
-def _keys(
-    frame: pd.DataFrame, known: Texts, columns: Sequence[str], rows: npt.NDArray[np.int64], *, unique: bool
-) -> pd.Series[int]:
-    """Return positions of rows by what the columns say; ambiguous ones are left out, or numbered in their order."""
-    known.update({name: comparable(frame[name]).to_numpy(dtype=object) for name in columns if name not in known})
-    parts = [known[name][rows] for name in columns]
-    joined = np.array([SEPARATOR.join(cells) for cells in zip(*parts, strict=True)], dtype=object)
-    usable = np.asarray(parts[0] != "", dtype=bool)
-    keys = pd.Series(rows[usable], index=pd.Index(joined[usable], name="key", dtype=object))
-    if unique:
-        return keys[~keys.index.duplicated(keep=False)]
-    place = keys.groupby(level=0).cumcount().astype(str).to_numpy(dtype=object)
-    keys.index = pd.Index(keys.index.to_numpy(dtype=object) + SEPARATOR + place, name="key")
-    return keys
+    def mostly_equal(rows: Rows, others: Rows, fewest: int = 1) -> Allowed:
+        return np.asarray(share(rows, others, fewest) > 0.5)
 
+    def mostly_equal_or_without(rows: Rows, others: Rows) -> Allowed:
+        return np.asarray(~(share(rows, others) <= 0.5))
 
-def comparable(cells: pd.Series) -> pd.Series[str]:
-    """Return cells as text that is equal when they mean the same: 8 and ``"8.0"``, ``"BDI "`` and ``"bdi"``.
+    def fingerprint(rows: Rows, others: Rows) -> Allowed:
+        enough = (~np.isnan(of_row[rows])).sum(axis=1, keepdims=True) >= FEWEST_EQUAL
+        return np.asarray((share(rows, others) == 1) & enough)
 
-    Examples
-    --------
-    >>> comparable(pd.Series(["8.0", "8,0", "BDI ", None])).tolist()
-    ['8.0', '8.0', 'bdi', '']
-    """
-    texts, numbers = _texts(cells), as_numbers(cells).tolist()
-    same = [text.lower() if x != x else repr(x + 0.0) for text, x in zip(texts, numbers, strict=True)]
-    return pd.Series(same, index=cells.index, name=cells.name, dtype=object)
-
-
-def as_text(cells: pd.Series) -> pd.Series[str]:
-    """Return cells as text without surrounding blanks; missing ones are empty."""
-    return pd.Series(_texts(cells), index=cells.index, name=cells.name, dtype=str)
-
-
-def _texts(cells: pd.Series) -> list[str]:
-    """Return cells as text without surrounding blanks; missing ones are empty."""
-    absent = cells.isna().tolist()
-    return ["" if gone else str(cell).strip() for cell, gone in zip(cells.tolist(), absent, strict=True)]
-
-
-def as_numbers(cells: pd.Series) -> pd.Series[float]:
-    """Return cells as numbers, also with a decimal comma; what is no number is missing."""
-    if pd.api.types.is_numeric_dtype(cells.dtype):
-        return cells.astype("float64")
-    points = np.array([text.replace(",", ".") for text in _texts(cells)], dtype=object)
-    numbers = np.asarray(pd.to_numeric(points, errors="coerce"), dtype="float64")
-    return pd.Series(numbers, index=cells.index, name=cells.name)
-
-
-def differs(old: pd.Series, new: pd.Series, tolerance: float) -> npt.NDArray[np.bool_]:
-    """Return which cells of two columns of equal length differ.
-
-    Parameters
-    ----------
-    old, new : pandas.Series
-        Cells of the same rows.
-    tolerance : float
-        Largest difference between numbers that is no change.
-
-    Notes
-    -----
-    Empty is equal to empty, whatever stands for it. Columns that the row contract calls text are compared as text,
-    others as numbers where both cells are one.
-    """
-    if all(pd.api.types.is_numeric_dtype(cells.dtype) for cells in (old, new)):
-        different = np.asarray(~(old.isna().to_numpy() & new.isna().to_numpy()))
+    with_key = ID in shared
+    if with_key:
+        yield Sign("key and description", [TRIAL, *describes], _only_with_the_same(old[ID], new[ID]))
+        yield Sign("key and all contents", [ID, TRIAL, *contents], _in_order)
     else:
-        different = np.array(
-            [before != after for before, after in zip(_texts(old), _texts(new), strict=True)], dtype=bool
-        )
-    if not different.any():
-        return different
-    rule = COLUMN_OF.get(str(new.name))
-    if rule is not None and rule.kind == "text":
-        return different
-    x, y = as_numbers(old).to_numpy(), as_numbers(new).to_numpy()
-    with np.errstate(invalid="ignore"):
-        equal = (x == y) | (np.abs(x - y) <= tolerance)
-    return np.asarray(different & ~equal)
+        yield Sign("description", [TRIAL, *describes], _only)
+    yield Sign("all contents", [TRIAL, *contents], _in_order)
+    if with_key:
+        yield Sign("key and description", [ID, TRIAL, *describes], not_contradicted)
+    yield Sign("description", [TRIAL, *describes], not_contradicted)
+    yield Sign("numbers", [TRIAL, *numbers], fingerprint)
+    if with_key:
+        yield Sign("key", [ID, TRIAL], mostly_equal_or_without)
+    yield Sign("most numbers", [TRIAL], partial(mostly_equal, fewest=FEWEST_COMPARED))
+    if with_key:
+        yield Sign("key, in another trial", [ID], partial(mostly_equal, fewest=FEWEST_EQUAL))
 
 
-def counts_rows(cells: pd.Series) -> bool:
-    """Return whether a column only numbers the rows of its file."""
-    numbers = as_numbers(cells).to_numpy()
-    return len(numbers) > 1 and any(np.array_equal(numbers, np.arange(len(numbers)) + start) for start in (0, 1))
+def _in_order(rows: Rows, others: Rows) -> Allowed:
+    """Pair rows in their order, as nothing that is compared differs between them."""
+    return np.eye(len(rows), len(others), dtype=bool)
+
+
+def _only(rows: Rows, others: Rows) -> Allowed:
+    """Pair a row with another if both are the only ones."""
+    return np.full((len(rows), len(others)), len(rows) == len(others) == 1)
+
+
+def _only_with_the_same(keys: pd.Series, other_keys: pd.Series) -> Callable[[Rows, Rows], Allowed]:
+    """Return the rule that pairs the only row with the only other if both have the same key."""
+    old, new = (comparable(cells).to_numpy(dtype=object) for cells in (keys, other_keys))
+
+    def rule(rows: Rows, others: Rows) -> Allowed:
+        same = old[rows[0]] == new[others[0]] != ""
+        return np.asarray(_only(rows, others) & same)
+
+    return rule
+
+
+def _numbers(table: pd.DataFrame, columns: Sequence[str]) -> Floats:
+    """Return the numbers of a table, shape ``(rows, columns)``."""
+    return np.array([as_numbers(table[name]).to_numpy() for name in columns]).reshape(len(columns), len(table)).T
+
+
+def _share_that_agrees(old: Floats, new: Floats, tolerance: float) -> Callable[..., Floats]:
+    """Return a function of rows of either table: the share of their results that agree, shape ``(old, new)``.
+
+    Zero where they have fewer results in common than asked for (one), NaN where one of them has no result at all.
+    """
+
+    def share(rows: Rows, others: Rows, fewest: int = 1) -> Floats:
+        both, equal = np.zeros((2, len(rows), len(others)))
+        for x, y in zip(old[rows].T[:, :, None], new[others].T[:, None, :], strict=True):
+            both += ~(np.isnan(x) | np.isnan(y))
+            with np.errstate(invalid="ignore"):
+                equal += (x == y) | (np.abs(x - y) <= tolerance)
+        without = np.isnan(old[rows]).all(axis=1, keepdims=True) | np.isnan(new[others]).all(axis=1)
+        return np.where(without, np.nan, np.where(both >= fewest, equal / np.maximum(both, 1), 0.0))
+
+    return share
+
+
+class _Texts:
+    """The cells of a table as text to compare, each column made once."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table
+        self._known: dict[Any, list[str]] = {}
+
+    def groups(self, columns: Sequence[Any], rows: Rows) -> dict[str, Rows]:
+        """Return rows by what the columns say, those without an entry in the first column left out."""
+        for name in columns:
+            if name not in self._known:
+                self._known[name] = comparable(self._table[name]).tolist()
+        cells = [self._known[name] for name in columns]
+        found: dict[str, Rows] = {}
+        for row in rows:
+            if cells[0][row]:
+                found.setdefault(SEPARATOR.join([column[row] for column in cells]), []).append(row)
+        return found
+
+
+def _paired(rows: Rows, others: Rows, may_be_same: Callable[[Rows, Rows], Allowed]) -> list[tuple[int, int]]:
+    """Return the pairs of rows that come into question for each other alone."""
+    allowed = may_be_same(rows, others)
+    allowed &= (allowed.sum(axis=1, keepdims=True) == 1) & (allowed.sum(axis=0, keepdims=True) == 1)
+    return [(rows[i], others[j]) for i, j in np.argwhere(allowed).tolist()]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ipt_evidence.errors import OptionError, Problem, SchemaError
+from ipt_evidence.errors import OptionError, SchemaError
 from ipt_evidence.options import choose
 from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.mapping import file_label
@@ -25,7 +24,6 @@ from ipt_evidence.studies.read_formats import (
     StudiesFormat,
     check_choices,
     scan,
-    scan_own,
 )
 from ipt_evidence.studies.read_mapping import Understood, understand
 from ipt_evidence.studies.read_reasons import true_reasons
@@ -201,42 +199,3 @@ def _without_direction(frame: pd.DataFrame) -> int:
     printed, sign = filled(frame, "effect"), filled(frame, "favours_ipt_sign")
     lower = filled(frame, "lower_is_better")
     return int(((raw & ~lower & ~(printed & sign)) | (printed & ~sign)).sum())
-
-
-def read_all_studies(paths: Iterable[str | PathLike[str]]) -> dict[str, pd.DataFrame]:
-    """Read several files of this project's own layout, and name the faults of all of them in one message.
-
-    Parameters
-    ----------
-    paths : iterable of path-like
-        Files with one row per comparison.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        Path as given and its table.
-
-    Raises
-    ------
-    SchemaError
-        At least one file has a fault; every fault of every file is listed.
-    """
-    frames: dict[str, pd.DataFrame] = {}
-    problems: list[Problem] = []
-    for path in paths:
-        frame, found = _checked(path)
-        problems += found
-        if frame is not None:
-            frames[str(path)] = frame
-    if problems:
-        raise SchemaError(problems)
-    return frames
-
-
-def _checked(path: str | PathLike[str]) -> tuple[pd.DataFrame | None, list[Problem]]:
-    """Return the typed table of a file and all faults of file and contents."""
-    read = scan_own(path)
-    if read.frame is None:
-        return None, list(read.problems)
-    check = check_studies(read.frame)
-    return check.frame, [*read.problems, *check.problems]

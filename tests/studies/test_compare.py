@@ -103,7 +103,7 @@ def test_keys_that_shift_do_not_pair_strangers():
     diff = diff_studies(old, new)
     assert list(diff.added["instrument"]) == ["CES-D"]
     assert set(diff.changed["column"]) == {"comparison_id"}
-    assert set(diff.changed["matched_by"]) == {"description"}
+    assert set(diff.changed["matched_by"]) == {"all contents"}
 
 
 def test_without_keys_rows_are_recognised_by_their_description():
@@ -114,20 +114,126 @@ def test_without_keys_rows_are_recognised_by_their_description():
     assert diff.rows_unchanged == 2
 
 
-def test_a_renamed_instrument_keeps_its_row_by_the_key():
+def test_a_renamed_instrument_keeps_its_row_by_its_numbers_or_its_key():
     diff = diff_studies(small(), small(instrument=["BDI-II", "HAM-D", "BDI"]))
     (row,) = diff.changed.itertuples()
-    assert (row.column, row.concerns, row.matched_by) == ("instrument", "selection", "key")
+    assert (row.column, row.concerns, row.matched_by) == ("instrument", "selection", "numbers")
+    diff = diff_studies(of_one_trial([BDI, HAM]), of_one_trial([("BDI-II", "post", 10.5, *BDI[3:]), HAM]))
+    assert dict(zip(diff.changed["column"], diff.changed["matched_by"], strict=True)) == {
+        "instrument": "key",
+        "mean_1": "key",
+    }
 
 
-def test_rows_of_one_description_are_paired_by_contents_then_in_order():
+def test_rows_of_one_description_are_paired_by_contents_then_by_most_numbers():
     same = {"comparison_id": "", "trial_id": "a2001", "instrument": "BDI", "arm_2": "CAU", "notes": ""}
     old = small(**same, mean_1=[1.0, 2.0, 3.0], sd_1=1.0)
     new = small(**same, mean_1=[3.0, 9.0, 1.0], sd_1=1.0)
     diff = diff_studies(old, new)
     (row,) = diff.changed.itertuples()
     assert (row.old, row.new) == (2.0, 9.0)
-    assert "paired in their order" in diff.notes[0]
+    assert diff.notes == ()
+    several = diff_studies(old, new.assign(mean_1=[7.0, 9.0, 1.0]))
+    assert (len(several.changed), len(several.dropped), len(several.added)) == (0, 2, 2)
+    assert several.notes[0].startswith("rows that have a partner with the same arms, outcome, instrument and time")
+    assert several.notes[0].endswith("count as dropped and added: a2001")
+
+
+BDI = ("BDI", "post", 10.0, 5.0, 30, 14.0, 6.0, 31)
+HAM = ("HAM-D", "post", 8.0, 4.0, 30, 11.0, 4.5, 31)
+CES = ("CES-D", "post", 21.0, 9.0, 29, 25.0, 8.0, 30)
+BDI_AGAIN = ("BDI", "post", 9.0, 5.5, 30, 13.0, 6.5, 31)
+BDI_THIRD = ("BDI", "post", 17.0, 7.5, 28, 19.0, 7.0, 27)
+BDI_LATER = ("BDI", "12 months", 7.0, 3.0, 20, 8.0, 3.3, 22)
+CORRECTED = ("BDI", "post", 9.2, 5.5, 30, 13.0, 6.5, 31)
+
+
+def of_one_trial(rows: list[tuple[object, ...]], *, keys: bool = True, **columns: object) -> pd.DataFrame:
+    """Return rows of one trial; keys number them, so that they shift whenever a row is added."""
+    table = pd.DataFrame(rows, columns=["instrument", "time", "mean_1", "sd_1", "n_1", "mean_2", "sd_2", "n_2"])
+    table = table.assign(trial_id="a2001", arm_1="ipt", arm_2="cau")
+    if keys:
+        table["comparison_id"] = [f"a2001-{i + 1:03d}" for i in range(len(table))]
+    return table.assign(**columns)
+
+
+OTHER_WORDS = {"arm_1": "ipt (individual)"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "dropped", "added", "changed"),
+    [
+        (of_one_trial([BDI, HAM, CES]), of_one_trial([CES, BDI, HAM]), [], [], {"comparison_id"}),
+        (of_one_trial([BDI, HAM]), of_one_trial([BDI, CES, HAM]), [], [21.0], {"comparison_id"}),
+        (of_one_trial([BDI, BDI_AGAIN]), of_one_trial([BDI_THIRD, BDI, BDI_AGAIN]), [], [17.0], {"comparison_id"}),
+        (
+            of_one_trial([BDI, BDI_AGAIN], keys=False),
+            of_one_trial([BDI, BDI_THIRD, CORRECTED], keys=False),
+            [],
+            [17.0],
+            {"mean_1"},
+        ),
+        (of_one_trial([BDI, BDI_AGAIN]), of_one_trial([BDI_THIRD, CORRECTED]), [10.0], [17.0], {"mean_1"}),
+        (
+            of_one_trial([BDI, HAM]),
+            of_one_trial([BDI, CES, HAM], **OTHER_WORDS),
+            [],
+            [21.0],
+            {"arm_1", "comparison_id"},
+        ),
+        (
+            of_one_trial([BDI, HAM, CES]),
+            of_one_trial([CES, BDI, HAM], **OTHER_WORDS),
+            [],
+            [],
+            {"arm_1", "comparison_id"},
+        ),
+        (of_one_trial([BDI, HAM]), of_one_trial([BDI, CES]), [8.0], [21.0], set()),
+        (of_one_trial([BDI], keys=False), of_one_trial([BDI_LATER], keys=False), [10.0], [7.0], set()),
+        (of_one_trial([BDI], keys=False), of_one_trial([BDI], keys=False, time="16 weeks"), [], [], {"time"}),
+        (of_one_trial([BDI]), of_one_trial([CES], trial_id="b2020"), [10.0], [21.0], set()),
+        (of_one_trial([BDI]), of_one_trial([BDI], trial_id="b2020"), [], [], {"trial_id"}),
+    ],
+    ids=[
+        "reordered",
+        "inserted in the middle",
+        "inserted before rows of the same description",
+        "inserted without keys, another corrected",
+        "one of the same description replaced, the other corrected",
+        "arms renamed and inserted in the middle",
+        "arms renamed and reordered",
+        "another instrument under the same key",
+        "another time",
+        "time in other words",
+        "another trial under the same key",
+        "trial renamed",
+    ],
+)
+def test_a_stranger_is_never_reported_as_changed(old, new, dropped, added, changed):
+    diff = diff_studies(old, new)
+    assert (list(diff.dropped["mean_1"]), list(diff.added["mean_1"])) == (dropped, added)
+    assert set(diff.changed["column"]) == changed
+    back = diff_studies(new, old)
+    assert (list(back.dropped["mean_1"]), list(back.added["mean_1"])) == (added, dropped)
+    assert len(back.changed) == len(diff.changed)
+
+
+def test_the_shipped_table_reordered_renumbered_and_reworded(shipped):
+    """Every third row has other words for an arm, every tenth another mean; keys number the rows anew."""
+
+    def numbered(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(comparison_id=[f"{trial}-{i:03d}" for i, trial in enumerate(table["trial_id"])])
+
+    old = numbered(shipped.reset_index(drop=True))
+    picks = np.random.default_rng(20261122)
+    edited = old.drop(index=picks.choice(len(old), 12, replace=False)).sample(frac=1, random_state=3)
+    edited["arm_1"] = edited["arm_1"].astype(str) + np.where(picks.random(len(edited)) < 1 / 3, " (other words)", "")
+    edited["mean_1"] += np.where(picks.random(len(edited)) < 0.1, 0.1, 0.0)
+    diff = diff_studies(old, numbered(edited))
+    assert (diff.changed["old_row"] == diff.changed["new_row"]).all(), "the index tells which rows are the same"
+    without_numbers = diff.dropped["statistics"].eq("none") | ~diff.dropped.index.isin(edited.index)
+    assert without_numbers.all(), "every other row was recognised"
+    assert diff.changed["old_row"].nunique() > 190
 
 
 def test_a_renamed_trial_is_said():
@@ -256,7 +362,7 @@ def test_trials_that_are_in_both_but_are_described_differently_are_said_so():
     old = pd.DataFrame({"trial_id": ["a", "b"], "comparison_id": ["a-1", "b-1"], "arm_1": "IPT (individual)"})
     new = pd.DataFrame({"trial_id": ["b", "a", "c"], "comparison_id": ["x", "y", "z"], "arm_1": "ipt"})
     (note,) = diff_studies(old, new).notes
-    assert note.startswith("2 trial(s) are in both tables, but none of their rows has one key or description")
+    assert note.startswith("2 trial(s) are in both tables, but none of their rows could be recognised")
     assert "(b, a)" in note
     assert f"note: {note}" in str(diff_studies(old, new))
     new.loc[0, "comparison_id"] = "b-1"

@@ -12,7 +12,7 @@ from ipt_evidence.effects.compute import effect_sizes
 from ipt_evidence.errors import DirectionWarning, OptionError, ReadingWarning, SchemaError
 from ipt_evidence.sources.file_in_memory import FileInMemory
 from ipt_evidence.sources.registry import data_directory, load_dataset
-from ipt_evidence.studies.read import read_all_studies, read_studies
+from ipt_evidence.studies.read import read_studies
 
 HEADER = "comparison_id,trial_id,condition,contrast,statistics,lower_is_better,mean_1,sd_1,n_1,mean_2,sd_2,n_2"
 GOOD = "r1,t1,depression,ipt_vs_control,arm_means,1,11.5,9.5,34,19.1,9.9,37"
@@ -94,21 +94,6 @@ def test_wrong_delimiter_and_wrong_encoding_do_not_hide_the_rest(tmp_path):
     assert "wrong encoding" in message
     assert "wrong delimiter" in message
     assert "decimal comma; write -9.5" in message
-
-
-def test_several_files_give_one_message(tmp_path):
-    files = [
-        write(tmp_path, FAULTY, "faulty.csv"),
-        write(tmp_path, "", "empty.csv"),
-        write(tmp_path, f"{HEADER}\n{GOOD}\n".replace(",", ";"), "delimiter.csv"),
-        write(tmp_path, f"{HEADER},author\n{GOOD},Müller\n", "encoding.csv", encoding="cp1252"),
-        write(tmp_path, f"{HEADER}\n{GOOD}\n", "good.csv"),
-    ]
-    with pytest.raises(SchemaError) as caught:
-        read_all_studies(files)
-    by_file = pd.Series([problem.file for problem in caught.value.problems]).value_counts().to_dict()
-    assert by_file == {"faulty.csv": 11, "empty.csv": 1, "delimiter.csv": 1, "encoding.csv": 1}
-    assert list(read_all_studies(files[-1:])) == [str(files[-1])]
 
 
 def test_own_columns_and_row_order_are_kept(tmp_path):

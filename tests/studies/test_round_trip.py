@@ -12,7 +12,7 @@ from ipt_evidence.effects.compute import effect_sizes
 from ipt_evidence.errors import EvidenceWarning, OptionError, SchemaError
 from ipt_evidence.sources.registry import data_directory, load_dataset
 from ipt_evidence.studies.export import write_studies
-from ipt_evidence.studies.read import read_all_studies, read_studies
+from ipt_evidence.studies.read import read_studies
 
 ROWS = Path(__file__).parents[1] / "sources" / "metapsy_rows"
 FIXTURES = Path(__file__).parents[1] / "sources" / "fixtures"
@@ -92,9 +92,6 @@ def test_text_that_looks_like_a_formula_comes_back_exactly(sources, tmp_path, na
     found = read_studies(write_studies(frame, tmp_path / file, format=kind))
     for column in ("notes", "study", "mine"):
         assert found[column].tolist() == texts
-    if name == "csv":
-        (again,) = read_all_studies([tmp_path / file]).values()
-        assert again["notes"].tolist() == texts
 
 
 def test_a_package_is_read_as_folder_descriptor_and_archive(sources, tmp_path):
