@@ -34,6 +34,7 @@ NEEDED = (
 POOLED = ("subtotal", "overall", "common")
 FOLDED = ' class="forest-fold forest-number"'
 NUMBER = ' class="forest-number"'
+COLUMNS = 6
 HIDDEN = '<span class="forest-hidden">{}</span>'
 
 
@@ -49,17 +50,11 @@ class Look:
         Where the dotted line stands; NaN for none.
     largest : float
         Largest relative weight of a trial.
-    ticks : bool
-        Whether trials have a checkbox.
-    removed : str
-        What is said of a trial that is ticked in and yet was not pooled.
     """
 
     axis: EffectAxis
     overall: float
     largest: float
-    ticks: bool
-    removed: str
 
 
 def forest_html(
@@ -68,9 +63,6 @@ def forest_html(
     ticked: Mapping[str, bool] | None = None,
     everything: PooledFit | PooledFits | None = None,
     axis: tuple[float, float] | None = None,
-    removed: str = "removed by the outlier rule",
-    title: str = "Forest plot",
-    interactive: bool = True,
 ) -> str:
     """Return a forest plot as an HTML table.
 
@@ -85,12 +77,6 @@ def forest_html(
         are ticked out. By default those ticked out are not shown.
     axis : tuple of float, optional
         Limits of the effect axis on the scale that is shown, such as after zooming. Default: from the data.
-    removed : str
-        What is said of a trial that is ticked in and yet was not pooled.
-    title : str
-        Caption of the table.
-    interactive : bool
-        Whether trials have a checkbox and a button.
 
     Returns
     -------
@@ -125,16 +111,16 @@ def forest_html(
     columns, own = result_columns(options, measure, known, ("arm 1", "arm 2"))
     writer = Writer(options, own, (), back_from(measure))
     rows = list(_lines(skeleton, now, writer, dict(ticked or {})))
-    look = Look(_axis(rows, measure, axis), _overall(rows), _largest(rows), interactive, removed)
+    look = Look(_axis(rows, measure, axis), _overall(rows), _largest(rows))
     heads = {column.name: column.header for column in columns}
     body = "".join(_row(row, look) for row in rows)
     favoured = _favours(names, direction_word(known))
     notes = footnotes(list(now.fits()), [], _frame(rows), (), columns=columns)
-    left_out = _left_out(leaves, {str(row["trial_id"]) for row in rows if row.get("out")}, interactive)
+    left_out = _left_out(leaves, {str(row["trial_id"]) for row in rows if row.get("out")})
     return (
-        f'<div class="forest"><table class="forest-table"><caption>{escape(title)}'
+        f'<div class="forest"><table class="forest-table"><caption>Forest plot'
         f"{HIDDEN.format('. ' + escape(_said(fit, names)))}</caption>"
-        f"{_head(heads, favoured, look)}<tbody>{body}</tbody>{_foot(look)}</table>"
+        f"{_head(heads, favoured)}<tbody>{body}</tbody>{_foot(look.axis)}</table>"
         f'{left_out}<div class="forest-notes">{"".join(f"<p>{escape(note)}</p>" for note in notes)}</div></div>'
     )
 
@@ -255,7 +241,7 @@ def _favours(names: tuple[str, str], word: str) -> tuple[str, str]:
     return left, right
 
 
-def _head(heads: dict[str, str], favoured: tuple[str, str], look: Look) -> str:
+def _head(heads: dict[str, str], favoured: tuple[str, str]) -> str:
     left, right = favoured
     sides = (
         f'<span class="forest-favours"><span><span aria-hidden="true">\N{LEFTWARDS ARROW} </span>{escape(left)}</span>'
@@ -263,7 +249,7 @@ def _head(heads: dict[str, str], favoured: tuple[str, str], look: Look) -> str:
         if left or right
         else HIDDEN.format("Plot")
     )
-    tick = f'<th scope="col" class="forest-tick-cell">{HIDDEN.format("Include")}</th>' if look.ticks else ""
+    tick = f'<th scope="col" class="forest-tick-cell">{HIDDEN.format("Include")}</th>'
     return (
         f'<thead><tr>{tick}<th scope="col">Trial</th><th scope="col"{FOLDED}>n</th>'
         f'<th scope="col"{NUMBER}>{escape(heads["text_effect"])}</th><th scope="col"{FOLDED}>Weight</th>'
@@ -271,11 +257,10 @@ def _head(heads: dict[str, str], favoured: tuple[str, str], look: Look) -> str:
     )
 
 
-def _foot(look: Look) -> str:
-    before = "<td></td>" * (2 if look.ticks else 1)
+def _foot(axis: EffectAxis) -> str:
     return (
-        f'<tfoot aria-hidden="true"><tr>{before}<td class="forest-fold"></td><td></td><td class="forest-fold"></td>'
-        f'<td class="forest-plot">{axis_marks(look.axis)}</td></tr></tfoot>'
+        '<tfoot aria-hidden="true"><tr><td></td><td></td><td class="forest-fold"></td><td></td>'
+        f'<td class="forest-fold"></td><td class="forest-plot">{axis_marks(axis)}</td></tr></tfoot>'
     )
 
 
@@ -285,13 +270,13 @@ def _row(row: Row, look: Look) -> str:
         return _trial(row, look)
     if kind in POOLED:
         marks = diamond_marks(look.axis, row["effect"], row["ci_low"], row["ci_high"], open_=kind == "common")
-        return _numbers(row, marks, f"forest-{kind}", look)
+        return _numbers(row, marks, f"forest-{kind}")
     if kind == "prediction":
-        return _numbers(row, prediction_marks(look.axis, row["ci_low"], row["ci_high"]), "forest-predicted", look)
-    span = 6 if look.ticks else 5
+        return _numbers(row, prediction_marks(look.axis, row["ci_low"], row["ci_high"]), "forest-predicted")
     if kind == "group":
-        return f'<tr class="forest-group"><th scope="rowgroup" colspan="{span}">{escape(row["text_label"])}</th></tr>'
-    return f'<tr class="forest-line"><td colspan="{span}">{escape(str(row["text_label"]))}</td></tr>'
+        head = f'<th scope="rowgroup" colspan="{COLUMNS}">{escape(row["text_label"])}</th>'
+        return f'<tr class="forest-group">{head}</tr>'
+    return f'<tr class="forest-line"><td colspan="{COLUMNS}">{escape(str(row["text_label"]))}</td></tr>'
 
 
 def _kept(label: str) -> str:
@@ -299,11 +284,10 @@ def _kept(label: str) -> str:
     return re.sub(r" ([=≥<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", label)
 
 
-def _numbers(row: Row, marks: str, name: str, look: Look) -> str:
+def _numbers(row: Row, marks: str, name: str) -> str:
     """Return a row that was pooled."""
-    tick = "<td></td>" if look.ticks else ""
     return (
-        f'<tr class="{name}">{tick}<th scope="row">{escape(_kept(str(row["text_label"])))}</th>'
+        f'<tr class="{name}"><td></td><th scope="row">{escape(_kept(str(row["text_label"])))}</th>'
         f"<td{FOLDED}>{escape(str(row.get('text_n', '')))}</td><td{NUMBER}>{_effect(row)}</td>"
         f'<td{FOLDED}>{escape(str(row.get("text_weight", "")))}</td><td class="forest-plot">{marks}</td></tr>'
     )
@@ -317,20 +301,14 @@ def _trial(row: Row, look: Look) -> str:
         if row["n_effects"] > 1
         else ""
     )
-    tick, title = "", name + several
-    if look.ticks:
+    tick, title = "<td></td>", name + several
+    if trial:
         checked = " checked" if row["ticked"] else ""
-        box = (
-            f'<input type="checkbox" data-tick="{trial}" aria-label="Include {name}"{checked}>' if row["first"] else ""
-        )
-        tick = f'<td class="forest-tick-cell">{box}</td>' if trial else "<td></td>"
-        title = (
-            f'<button type="button" class="forest-name" data-card="{trial}">{name}{several}</button>'
-            if trial
-            else title
-        )
+        box = f'<input type="checkbox" data-tick="{trial}" aria-label="Include {name}"{checked}>'
+        tick = f'<td class="forest-tick-cell">{box if row["first"] else ""}</td>'
+        title = f'<button type="button" class="forest-name" data-card="{trial}">{title}</button>'
     if out and row["ticked"]:
-        title += f' <span class="forest-removed">{escape(look.removed)}</span>'
+        title += ' <span class="forest-removed">removed by the outlier rule</span>'
     share = 0.1 if out else float(row["relative_weight"]) / look.largest
     marks = trial_marks(look.axis, row["effect"], row["ci_low"], row["ci_high"], share=share, overall=look.overall)
     weight = f'<span aria-hidden="true">–</span>{HIDDEN.format("not included")}' if out else escape(row["text_weight"])
@@ -347,7 +325,7 @@ def _effect(row: Row) -> str:
     return " ".join(f'<span class="forest-part">{escape(part)}</span>' for part in parts if part)
 
 
-def _left_out(leaves: list[FitView], out: set[str], buttons: bool) -> str:
+def _left_out(leaves: list[FitView], out: set[str]) -> str:
     """Return the trials that could not be pooled, with the reason."""
     found: dict[tuple[str, str, str], None] = {}
     for leaf in leaves:
@@ -359,7 +337,7 @@ def _left_out(leaves: list[FitView], out: set[str], buttons: bool) -> str:
         if trial in out:
             continue
         name = escape(study)
-        if buttons and trial:
+        if trial:
             name = f'<button type="button" class="forest-name" data-card="{escape(trial)}">{name}</button>'
         items.append(f"<li>{name}: {escape(why)}</li>")
     if not items:

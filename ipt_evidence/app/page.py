@@ -10,6 +10,7 @@ from ipt_evidence.app import words as w
 from ipt_evidence.app.analysis import Result, facts, usable
 from ipt_evidence.app.answer_strip import strip_svg
 from ipt_evidence.app.html import bullets, esc, interval, number, p_value
+from ipt_evidence.app.uploads import ENDINGS, MAX_BYTES
 from ipt_evidence.app.view import TABS, View
 
 if TYPE_CHECKING:
@@ -109,10 +110,11 @@ def _header() -> str:
 
 
 def _upload() -> str:
-    return """<details class="choices" id="section-upload"><summary id="summary-upload">Your own trials</summary>
+    return f"""<details class="choices" id="section-upload"><summary id="summary-upload">Your own trials</summary>
 <div class="choices-body"><div class="field">
-<label for="upload-file">A table of trials (CSV, XLSX or RM5, up to 5 MB)</label>
-<input type="file" id="upload-file" accept=".csv,.tsv,.tab,.xlsx,.xlsm,.rm5" aria-describedby="upload-about"></div>
+<label for="upload-file">A table of trials (CSV, XLSX or RM5, up to {MAX_BYTES / 1e6:g} MB)</label>
+<input type="file" id="upload-file" data-max-bytes="{MAX_BYTES}" accept="{",".join(ENDINGS)}"
+aria-describedby="upload-about"></div>
 <p class="hint" id="upload-about">It is checked in memory, for you alone, and never stored.</p>
 <div id="upload-result" role="status"></div></div></details>"""
 

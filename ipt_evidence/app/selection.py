@@ -55,11 +55,6 @@ class Selection:
     steps: tuple[Step, ...]
     unknown: tuple[str, ...]
 
-    @property
-    def ticked_in(self) -> int:
-        """Number of trials in `rows`."""
-        return int(self.rows["trial_id"].nunique())
-
 
 @dataclass(frozen=True)
 class _Filter:
@@ -78,7 +73,7 @@ def select(view: View, effects: pd.DataFrame) -> Selection:
     --------
     >>> import ipt_evidence as ipt
     >>> effects = ipt.effect_sizes(ipt.load_dataset("ipt"))
-    >>> select(View(condition="anxiety", year_from=2010), effects).ticked_in
+    >>> select(View(condition="anxiety", year_from=2010), effects).rows["trial_id"].nunique()
     2
     """
     asked = np.ones(len(effects), dtype=bool)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import secrets
 import sys
 import traceback
@@ -34,7 +33,6 @@ FILE_JOBS = (
     *("figure.svg", "figure.png", "figure.pdf", "results.csv", "results.xlsx", "trials.csv"),
     *("report.html", "report.docx", "code.py"),
 )
-MAX_ROWS = 3_000
 REMEMBERED_FILES = 40
 REMEMBERED_PIECES = 300
 REMEMBERED_IN_SESSION = 40
@@ -218,15 +216,13 @@ class Visit:
 
     async def upload(self, sent: Mapping[str, Any]) -> None:
         """Check a file that the user sent, and show it when it can be used."""
-        self._start(self._upload(str(sent.get("name", "")), str(sent.get("content", ""))))
+        self._start(self._upload(sent))
 
-    async def _upload(self, name: str, content: str) -> None:
-        from ipt_evidence.app.uploads import check_upload
+    async def _upload(self, sent: Mapping[str, Any]) -> None:
+        from ipt_evidence.app.uploads import check_message
 
         try:
-            found = await asyncio.to_thread(
-                check_upload, name, base64.b64decode(content, validate=True), max_rows=MAX_ROWS
-            )
+            found = await asyncio.to_thread(check_message, sent)
             if found.studies is None:
                 said = "<p>The file cannot be used:</p>" + bullets(list(found.problems), "problems")
             else:
@@ -241,8 +237,6 @@ class Visit:
             said = "<p>The file cannot be used:</p>" + bullets([str(error)], "problems")
         except (BusyError, TooSlowError):
             said = f"<p>{BUSY}</p>"
-        except binascii.Error:
-            said = "<p>The file did not arrive whole. Try again.</p>"
         except Exception as error:
             said = f"<p>{esc(reference(error))}</p>"
         await self._send({"regions": {"upload-result": said}, "uploaded": True})

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".tsv", ".tab", ".xlsx", ".xlsm", ".rm5")
 MAX_BYTES = 5_000_000
-MAX_ROWS = 20_000
+MAX_ROWS = 3_000
 MAX_SECONDS = 20
 MAX_MEMORY = 3 * 2**30
 MAX_NAME = 100
@@ -71,7 +70,6 @@ def check_upload(
     content: bytes,
     *,
     max_bytes: int = MAX_BYTES,
-    max_rows: int = MAX_ROWS,
     max_seconds: float = MAX_SECONDS,
 ) -> Upload:
     """Read a file that a user sent, or say everything that is wrong with it.
@@ -82,8 +80,8 @@ def check_upload(
         Name of the file; its ending says what it is: ``.csv``, ``.tsv``, ``.xlsx`` or ``.rm5``.
     content : bytes
         Content.
-    max_bytes, max_rows : int
-        Largest file and longest table that are accepted.
+    max_bytes : int
+        Largest file that is accepted.
     max_seconds : float
         Processor time that reading may take. By the clock it is stopped after three times as long, as other work may
         go on beside it.
@@ -112,27 +110,21 @@ def check_upload(
     if not _places.acquire(timeout=BUSY * max_seconds):
         return Upload(name, None, (f"{name} was not read: others are being read; try again in a minute.",))
     try:
-        job = Job(name, content, max_rows, math.ceil(max_seconds), MAX_MEMORY)
+        job = Job(name, content, MAX_ROWS, math.ceil(max_seconds), MAX_MEMORY)
         answer = _read(job, BUSY * max_seconds)
     finally:
         _places.release()
     return Upload(name, answer.studies, _listed(answer.problems), answer.notes, digest)
 
 
-def check_message(
-    message: object,
-    *,
-    max_bytes: int = MAX_BYTES,
-    max_rows: int = MAX_ROWS,
-    max_seconds: float = MAX_SECONDS,
-) -> Upload:
+def check_message(message: object, *, max_bytes: int = MAX_BYTES) -> Upload:
     """Read a file as ``upload.js`` sends it: a mapping with its `name` and its `content` in base64.
 
     Parameters
     ----------
     message : object
         What came from the browser; nothing about it is trusted.
-    max_bytes, max_rows, max_seconds
+    max_bytes : int
         As for :func:`check_upload`.
 
     Examples
@@ -151,7 +143,7 @@ def check_message(
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return Upload(name, None, (f"{name} did not arrive whole; send it again.",))
-    return check_upload(name, content, max_bytes=max_bytes, max_rows=max_rows, max_seconds=max_seconds)
+    return check_upload(name, content, max_bytes=max_bytes)
 
 
 def clean_name(name: str) -> str:
@@ -166,27 +158,6 @@ def clean_name(name: str) -> str:
     printed = "".join(sign for sign in last if sign.isprintable()).strip()
     stem, ending = Path(printed).stem, Path(printed).suffix
     return f"{stem[: MAX_NAME - len(ending[:10])]}{ending[:10]}" if len(printed) > MAX_NAME else printed or "file"
-
-
-def upload_control(name: str = "upload", *, max_bytes: int = MAX_BYTES) -> str:
-    """Return the control with which a file is chosen, for ``upload.js``.
-
-    Parameters
-    ----------
-    name : str
-        Name under which the file is sent.
-    max_bytes : int
-        Largest file that is sent.
-    """
-    key, accepted = escape(name), ",".join(ENDINGS)
-    return (
-        f'<div class="upload"><label for="{key}-file">Your own file (CSV, TSV, XLSX or RM5, at most '
-        f"{max_bytes / 1e6:g} MB)</label>"
-        f'<input type="file" id="{key}-file" class="form-control" data-upload="{key}" data-shiny-no-bind-input '
-        f'data-max-bytes="{max_bytes}" accept="{accepted}" aria-describedby="{key}-about">'
-        f'<p id="{key}-about" class="upload-note">It is read by this program and never stored.</p>'
-        f'<p id="{key}-result" class="upload-status" role="status" aria-live="polite"></p></div>'
-    )
 
 
 def _refused(name: str, content: bytes, max_bytes: int) -> str:

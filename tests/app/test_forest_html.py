@@ -119,10 +119,10 @@ def test_a_trial_ticked_out_of_a_fit_that_still_has_it_is_greyed() -> None:
 
 def test_a_trial_that_a_rule_removed_keeps_its_tick(depression: pd.DataFrame) -> None:
     fit = ipt.pool(depression[depression["trial_id"] != "bolton2003"])
-    html = forest_html(fit, everything=ipt.pool(depression), removed="an outlier")
+    html = forest_html(fit, everything=ipt.pool(depression))
     box = Page(html).all("input", data_tick="bolton2003")[0]
     assert "checked" in box
-    assert html.count('<span class="forest-removed">an outlier</span>') == 1
+    assert html.count('<span class="forest-removed">removed by the outlier rule</span>') == 1
 
 
 def test_a_group_without_ticked_trials_is_said(depression: pd.DataFrame) -> None:
@@ -194,7 +194,7 @@ def test_texts_of_the_data_are_escaped() -> None:
     table = table_of(2).assign(study=evil, trial_id=[evil, "b"], group=evil, source=evil)
     table.loc[1, "effect"] = np.nan
     for fit in (ipt.pool(table), ipt.pool_by(table, "group", overall=False)):
-        html = forest_html(fit, title=evil, removed=evil)
+        html = forest_html(fit)
         assert "<script" not in html
         assert Page(html).all("input")[0]["data-tick"] == evil
 

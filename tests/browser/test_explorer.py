@@ -209,6 +209,7 @@ def test_files_of_users(visit: Callable[..., Page]) -> None:
     page.locator("#upload-result").evaluate("e => { e.textContent = '' }")
     after(page, lambda: send(page, "good.csv", GOOD.encode()))
     assert number(page, "k") == 3
+    page.wait_for_function("Shiny.shinyapp.$inputValues.upload === null")
     assert page.locator("#panel-forest").get_by_text("A <script>window.hacked=1</script> 2001").count() == 1
     page.locator("button[data-card]").nth(1).click()
     heading = page.locator("#card-title")

@@ -2,10 +2,8 @@
 (() => {
   "use strict";
 
-  const say = (key, text) => {
-    const input = document.querySelector(`input[data-upload="${CSS.escape(key)}"]`);
-    const place = document.getElementById((input && input.dataset.status) || `${key}-result`);
-    if (place) place.textContent = text;
+  const say = (text) => {
+    document.getElementById("upload-result").textContent = text;
   };
 
   const base64 = (buffer) => {
@@ -18,21 +16,20 @@
   };
 
   const send = async (input) => {
-    const key = input.dataset.upload || "upload";
     const file = input.files && input.files[0];
-    const most = Number(input.dataset.maxBytes) || 5e6;
-    if (!file) return say(key, "");
+    const most = Number(input.dataset.maxBytes);
+    if (!file) return say("");
     if (file.size > most) {
       input.value = "";
       const size = (file.size / 1e6).toFixed(1);
-      return say(key, `${file.name} has ${size} MB; an upload may have at most ${most / 1e6} MB.`);
+      return say(`${file.name} has ${size} MB; an upload may have at most ${most / 1e6} MB.`);
     }
-    say(key, `Reading ${file.name} …`);
+    say(`Reading ${file.name} …`);
     try {
       const content = base64(await file.arrayBuffer());
-      window.Shiny.setInputValue(key, { name: file.name, content }, { priority: "event" });
+      window.Shiny.setInputValue("upload", { name: file.name, content }, { priority: "event" });
     } catch (error) {
-      say(key, `${file.name} could not be read by the browser; choose it again.`);
+      say(`${file.name} could not be read by the browser; choose it again.`);
     }
     input.value = ""; // so that the same file can be chosen again after it was corrected
   };
@@ -43,9 +40,7 @@
   });
 
   // The answer has come: the browser need not keep the content for a later session.
-  document.addEventListener("ipt:upload-done", () => {
-    for (const input of document.querySelectorAll("input[data-upload]")) window.Shiny.setInputValue(input.dataset.upload, null);
-  });
+  document.addEventListener("ipt:upload-done", () => window.Shiny.setInputValue("upload", null));
 
   const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
   document.addEventListener("keydown", (event) => {
