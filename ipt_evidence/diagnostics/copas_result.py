@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.diagnostics.showing import html_table, one_row, p_equals
 from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
@@ -103,10 +103,7 @@ class CopasModel:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
-        row = {name: getattr(self, name) for name in (*NUMBERS, "p_value", "unadjusted", "converged", "k", "measure")}
-        return pd.DataFrame([row | {"notes": " ".join(self.notes)}])
+        return one_row(self, (*NUMBERS, "p_value", "unadjusted", "converged", "k", "measure"))
 
     def summary(self) -> str:
         """Return the model as text: the corrected effect, the path, what to mind."""

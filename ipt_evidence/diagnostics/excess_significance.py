@@ -11,7 +11,7 @@ from scipy.special import bdtrc, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.diagnostics.showing import html_row, one_row, p_equals
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
 from ipt_evidence.sources.showing import readable
@@ -75,14 +75,12 @@ class ExcessSignificance:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("observed", "expected", "statistic", "p_value", "effect", "test", "alpha", "k")
-        return pd.DataFrame([{name: getattr(self, name) for name in names} | {"notes": " ".join(self.notes)}])
+        return one_row(self, names)
 
     def _repr_html_(self) -> str:
         caption = f"Test of excess significance ({self.test})"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 def excess_significance(

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ipt_evidence.diagnostics.inputs import Trials, trials_of
-from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.diagnostics.showing import html_row, one_row
 from ipt_evidence.errors import OptionError
 from ipt_evidence.options import choose
 from ipt_evidence.sources.showing import readable
@@ -67,14 +67,11 @@ class FailsafeN:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("method", "n", "k", "estimate", "p_value", "alpha", "target")
-        return pd.DataFrame([{name: getattr(self, name) for name in names} | {"notes": " ".join(self.notes)}])
+        return one_row(self, names)
 
     def _repr_html_(self) -> str:
-        table = self.tidy().drop(columns="notes")
-        return html_table(table, f"Fail-safe N ({self.method})", (self.interpretation, *self.notes))
+        return html_row(self, f"Fail-safe N ({self.method})")
 
 
 def failsafe_n(

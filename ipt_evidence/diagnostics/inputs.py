@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ipt_evidence.errors import NarrowIntervalWarning, NotEstimableError, OptionError
+from ipt_evidence.options import choose
 from ipt_evidence.pooling.result import PooledFit
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = npt.NDArray[np.float64]
+Direction = Literal["greater", "less"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,3 +114,17 @@ def trials_of(data: PooledFit | pd.DataFrame, *, what: str, minimum: int = 1, **
     studies = studies[studies["included"].to_numpy(dtype=bool)].reset_index(drop=True)
     effect, variance = (studies[name].to_numpy(dtype=float) for name in ("effect", "variance"))
     return Trials(fit, effect, variance, tuple(studies["study"].astype(str)), studies)
+
+
+def sign_of(alternative: Direction, alpha: float) -> float:
+    """Return 1 where high results are those that count, -1 where low ones are; both options are checked.
+
+    Raises
+    ------
+    OptionError
+        The direction is no such word, or the one-sided level is out of range.
+    """
+    choose("alternative", alternative, Direction)
+    if not 0 < alpha < 0.5:
+        raise OptionError(f"alpha must be a one-sided level between 0 and 0.5, such as 0.025; received {alpha!r}")
+    return 1.0 if alternative == "greater" else -1.0

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.diagnostics.line import fit_line
-from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.diagnostics.showing import html_row, one_row
 from ipt_evidence.options import check_level
 from ipt_evidence.pooling.intervals import two_sided_p
 from ipt_evidence.sources.showing import readable
@@ -71,14 +71,12 @@ class LimitMeta:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("estimate", "std_error", "ci_low", "ci_high", "p_value", "slope", "slope_std_error", "g2", "tau2", "k")
-        return pd.DataFrame([{name: getattr(self, name) for name in names} | {"notes": " ".join(self.notes)}])
+        return one_row(self, names)
 
     def _repr_html_(self) -> str:
         caption = f"Limit meta-analysis, {100 * self.level:g}% interval"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 def limit_meta(effects: PooledFit | pd.DataFrame, *, level: float = 0.95) -> LimitMeta:

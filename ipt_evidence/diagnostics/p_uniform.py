@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, chdtri, log_ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import cautions
-from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_text
-from ipt_evidence.errors import ConvergenceError, NotEstimableError, OptionError
-from ipt_evidence.options import check_level, choose
+from ipt_evidence.diagnostics.inputs import Array, Direction, sign_of, trials_of
+from ipt_evidence.diagnostics.showing import html_row, one_row, p_text
+from ipt_evidence.errors import ConvergenceError, NotEstimableError
+from ipt_evidence.options import check_level
 from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ipt_evidence.pooling.result import PooledFit
 
-Direction = Literal["greater", "less"]
 LOG_2PI = math.log(2 * math.pi)
 GRID = (33, 17)
 ZOOMS = 8
@@ -78,15 +77,12 @@ class PUniformStar:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("estimate", "ci_low", "ci_high", "statistic", "p_value", "tau2", "tau2_ci_low", "tau2_ci_high")
-        row = {name: getattr(self, name) for name in (*names, "k", "k_significant")}
-        return pd.DataFrame([row | {"notes": " ".join(self.notes)}])
+        return one_row(self, (*names, "k", "k_significant"))
 
     def _repr_html_(self) -> str:
         caption = f"p-uniform*, {100 * self.level:g}% profile-likelihood intervals, p = {p_text(self.p_value)}"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +165,14 @@ def p_uniform_star(
     >>> round(found.estimate, 3), found.k_significant
     (0.526, 8)
     """
-    choose("alternative", alternative, Direction)
+    sign = sign_of(alternative, alpha)
     check_level(level)
-    if not 0 < alpha < 0.5:
-        raise OptionError(f"alpha must be a one-sided level between 0 and 0.5, such as 0.025; received {alpha!r}")
     what = "p-uniform*"
     trials = trials_of(effects, what=what, minimum=2)
     if np.ptp(trials.effect) == 0:
         raise NotEstimableError(f"{what} needs effects that differ; all {trials.k} are equal")
     unit = float(np.median(trials.std_error))
-    sign = unit if alternative == "greater" else -unit
+    sign *= unit
     y, std_error = trials.effect / sign, trials.std_error / unit
     cut = -ndtri(alpha) * std_error
     model = Conditional(y, std_error**2, cut, y > cut)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import comb, log_ndtr, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import cautions
-from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_text
-from ipt_evidence.errors import NotEstimableError, OptionError
-from ipt_evidence.options import check_level, choose
+from ipt_evidence.diagnostics.inputs import Array, Direction, sign_of, trials_of
+from ipt_evidence.diagnostics.showing import html_row, one_row, p_text
+from ipt_evidence.errors import NotEstimableError
+from ipt_evidence.options import check_level
 from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ipt_evidence.pooling.result import PooledFit
 
-Direction = Literal["greater", "less"]
 EXACT_UP_TO = 20
 """Above, the alternating sum of the Irwin-Hall distribution loses digits; the approximation is within 1e-4."""
 FARTHEST = 40.0
@@ -70,14 +69,12 @@ class PUniform:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("estimate", "ci_low", "ci_high", "statistic", "p_value", "bias_p_value", "k", "k_significant")
-        return pd.DataFrame([{name: getattr(self, name) for name in names} | {"notes": " ".join(self.notes)}])
+        return one_row(self, names)
 
     def _repr_html_(self) -> str:
         caption = f"p-uniform, {100 * self.level:g}% interval, p = {p_text(self.p_value)}"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 def p_uniform(
@@ -130,13 +127,10 @@ def p_uniform(
     >>> found.k_significant, found.ci_low < found.estimate < found.ci_high
     (8, True)
     """
-    choose("alternative", alternative, Direction)
+    sign = sign_of(alternative, alpha)
     check_level(level)
-    if not 0 < alpha < 0.5:
-        raise OptionError(f"alpha must be a one-sided level between 0 and 0.5, such as 0.025; received {alpha!r}")
     what = "p-uniform"
     trials = trials_of(effects, what=what)
-    sign = 1.0 if alternative == "greater" else -1.0
     y, s = sign * trials.effect, trials.std_error
     cut = -ndtri(alpha) * s
     chosen = y > cut

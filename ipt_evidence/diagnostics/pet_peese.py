@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from ipt_evidence.diagnostics.cautions import cautions
-from ipt_evidence.diagnostics.inputs import trials_of
+from ipt_evidence.diagnostics.inputs import Direction, trials_of
 from ipt_evidence.diagnostics.line import Line, fit_line
 from ipt_evidence.diagnostics.showing import html_table
 from ipt_evidence.diagnostics.small_study import UNKNOWN_SIZE, arm_sizes
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ipt_evidence.pooling.result import PooledFit
 
 StandardError = Literal["reported", "pustejovsky-rodgers"]
-Direction = Literal["greater", "less"]
 
 
 @readable

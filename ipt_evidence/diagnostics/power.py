@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from ipt_evidence.diagnostics.excess_significance import power_of
 from ipt_evidence.diagnostics.inputs import trials_of
-from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.diagnostics.showing import html_row, one_row
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.sources.showing import readable
 
@@ -100,15 +100,12 @@ class Power:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("effect", "power", "median_power", "low_power_share", "minimal_effect", "d33", "d66", "r_index")
-        row = {name: getattr(self, name) for name in (*names, "trials_needed", "tau2", "alpha", "k")}
-        return pd.DataFrame([row | {"notes": " ".join(self.notes)}])
+        return one_row(self, (*names, "trials_needed", "tau2", "alpha", "k"))
 
     def _repr_html_(self) -> str:
         caption = f"Power at a two-sided level of {self.alpha:g}"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 def power(fit: PooledFit | pd.DataFrame, *, effect: float | None = None, alpha: float = 0.05) -> Power:

@@ -29,6 +29,7 @@ Flags = npt.NDArray[np.bool_]
 ROOT_2PI = math.sqrt(2 * math.pi)
 TINY = 1e-300
 FRESH = 12
+MOST_STEPS = 150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,9 +139,7 @@ def maximise(objective: Objective, starts: list[Array], low: Array, high: Array,
     return Maximum(best.theta, best.value, best.at_bound, best.converged, tuple(distinct))
 
 
-def climb(
-    objective: Objective, theta: Array, low: Array, high: Array, scale: Scale, steps: int = 150
-) -> tuple[Array, float]:
+def climb(objective: Objective, theta: Array, low: Array, high: Array, scale: Scale) -> tuple[Array, float]:
     """Return where a quasi-Newton ascent with bounds ends, and the value there.
 
     It begins, and begins again where a parameter meets or leaves its bound, with the curvature from differences;
@@ -148,7 +147,7 @@ def climb(
     """
     value, slope = objective(theta)
     memory, before = np.empty((0, 0)), np.zeros(0, dtype=bool)
-    for n in range(steps):
+    for n in range(MOST_STEPS):
         free = _off_bounds(theta, slope, low, high)
         if not np.array_equal(free, before) or n % FRESH == 0:
             memory = _inverse_curvature(objective, theta, slope, scale(theta), free)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipt_evidence.diagnostics.line import Line
-from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.diagnostics.showing import html_table, one_row, p_equals
 from ipt_evidence.pooling.intervals import two_sided_p
 from ipt_evidence.sources.showing import readable
 
@@ -79,11 +79,8 @@ class SmallStudyTest:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("test", "statistic", "df", "p_value", "slope", "slope_std_error", "estimate", "ci_low", "ci_high")
-        row = {name: getattr(self, name) for name in (*names, "k", "predictor", "model", "measure")}
-        return pd.DataFrame([row | {"notes": " ".join(self.notes)}])
+        return one_row(self, (*names, "k", "predictor", "model", "measure"))
 
     def _statistic(self) -> str:
         if math.isnan(self.df):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ipt_evidence.diagnostics.cautions import cautions
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.diagnostics.line import fit_line
-from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.diagnostics.showing import html_row, one_row
 from ipt_evidence.errors import ConvergenceError, NarrowIntervalWarning, NotEstimableError
 from ipt_evidence.options import choose
 from ipt_evidence.sources.showing import readable
@@ -103,15 +103,12 @@ class TrimAndFill:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
         names = ("k0", "k0_std_error", "k0_p_value", "side", "estimator", "estimate", "std_error", "ci_low", "ci_high")
-        row = {name: getattr(self, name) for name in (*names, "tau2")}
-        return pd.DataFrame([row | {"k": self.fit.k, "notes": " ".join(self.notes)}])
+        return one_row(self, (*names, "tau2"), k=self.fit.k)
 
     def _repr_html_(self) -> str:
         caption = f"Trim and fill ({self.estimator}); {self.fit.method.describe()}"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 def trim_and_fill(

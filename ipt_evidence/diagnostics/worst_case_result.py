@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipt_evidence.diagnostics.showing import html_table
+from ipt_evidence.diagnostics.showing import html_table, one_row
 from ipt_evidence.sources.showing import readable
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ class WorstCase:
 
     def tidy(self) -> pd.DataFrame:
         """Return the numbers as a table of one row."""
-        import pandas as pd
-
-        row = {name: getattr(self, name) for name in (*NUMBERS, *REST)}
-        return pd.DataFrame([row | {"notes": " ".join(self.notes)}])
+        return one_row(self, (*NUMBERS, *REST))
 
     def summary(self) -> str:
         """Return the result as text: what it says, the corrected effects, what to mind."""

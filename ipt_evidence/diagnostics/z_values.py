@@ -11,7 +11,7 @@ from scipy.special import bdtrc, ndtr, ndtri
 
 from ipt_evidence.diagnostics.cautions import few_trials
 from ipt_evidence.diagnostics.inputs import Array, trials_of
-from ipt_evidence.diagnostics.showing import html_table, p_equals
+from ipt_evidence.diagnostics.showing import html_row, html_table, one_row, p_equals
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.options import check_level
 from ipt_evidence.sources.showing import readable
@@ -78,14 +78,12 @@ class ZCurve:
 
     def tidy(self) -> pd.DataFrame:
         """Return the rates as a table of one row."""
-        import pandas as pd
-
         names = ("k", "k_significant", "odr", "err", "err_low", "err_high", "edr", "edr_low", "edr_high", "file_drawer")
-        return pd.DataFrame([{name: getattr(self, name) for name in names} | {"notes": " ".join(self.notes)}])
+        return one_row(self, names)
 
     def _repr_html_(self) -> str:
         caption = f"z-curve, {100 * self.level:g}% bootstrap intervals"
-        return html_table(self.tidy().drop(columns="notes"), caption, (self.interpretation, *self.notes))
+        return html_row(self, caption)
 
 
 @readable
