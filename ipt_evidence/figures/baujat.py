@@ -88,8 +88,7 @@ def baujat_plot(
         notes = list(words.standing_notes(trials.fit))
         if trials.k < 2:
             who = f"One trial, {trials.labels[0]}" if trials.k else "No trial with a usable effect"
-            say_instead(panel, f"{who}: there are no differences between trials to show.")
-            arrange(panel, aspect=0.3, notes=notes)
+            say_instead(panel, f"{who}: there are no differences between trials to show.", notes)
             alt = f"Baujat plot: {who[0].lower()}{who[1:]}, no differences between trials."
         else:
             table = baujat(trials.fit)

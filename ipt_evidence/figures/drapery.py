@@ -15,7 +15,7 @@ import numpy as np
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.figures import plotting_words as words
 from ipt_evidence.figures.output import remember_alt_text
-from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, say_instead, set_axis
+from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, set_axis
 from ipt_evidence.figures.plotting_colours import readable, tint
 from ipt_evidence.figures.plotting_labels import shorten, spread
 from ipt_evidence.figures.style import FigureStyle
@@ -86,8 +86,7 @@ def drapery_plot(
     trials = trials_of(fit, what="drapery_plot", minimum=0)
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
-            say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
-            arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))
+            words.say_no_effects(panel, trials.fit)
             alt = "Drapery plot: no trial with a usable effect."
         else:
             _draw(panel, trials, prediction=prediction)

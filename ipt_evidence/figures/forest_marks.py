@@ -82,7 +82,7 @@ def draw_marks(ax: Axes, table: ForestTable, layout: Layout, style: FigureStyle,
     _judgements(ax, table, layout, style, place)
 
 
-def _header_end(table: ForestTable, layout: Layout) -> float:
+def _header_end(table: ForestTable) -> float:
     """Return the position of the rule under the headers."""
     header = table.rows.loc[table.rows["kind"] == "header"].iloc[0]
     return float(header["position"]) + float(header["lines"]) - 0.5
@@ -93,7 +93,7 @@ def _region(ax: Axes, table: ForestTable, layout: Layout, style: FigureStyle) ->
     if table.equivalence is None:
         return
     low, high = (min(max(x, layout.axis.low), layout.axis.high) for x in table.equivalence)
-    start = _header_end(table, layout)
+    start = _header_end(table)
     box = Rectangle(
         (low, start),
         high - low,
@@ -112,7 +112,7 @@ def _reference_lines(ax: Axes, table: ForestTable, layout: Layout, style: Figure
     Both run the whole height, unless a line of text reaches into the panel: then they stand beside the marks only.
     """
     rows = table.rows
-    start = _header_end(table, layout)
+    start = _header_end(table)
     lines: list[tuple[float, float, Any, str]] = []
     if not math.isnan(layout.axis.reference):
         lines.append((layout.axis.reference, layout.bottom, "-", LABELS["reference"]))
@@ -124,7 +124,7 @@ def _reference_lines(ax: Axes, table: ForestTable, layout: Layout, style: Figure
         return
     crossed = layout.text_reach >= min(layout.x(line[0]) for line in lines)
     for value, end, dashes, label in lines:
-        pieces = _beside_marks(rows, end, layout) if crossed else [(start, end)]
+        pieces = _beside_marks(rows, end) if crossed else [(start, end)]
         segments = [[(value, a), (value, b)] for a, b in pieces]
         ax.add_collection(
             LineCollection(segments, colors=style.rule, linewidths=0.7, linestyles=[dashes], label=label, zorder=1),
@@ -132,7 +132,7 @@ def _reference_lines(ax: Axes, table: ForestTable, layout: Layout, style: Figure
         )
 
 
-def _beside_marks(rows: pd.DataFrame, end: float, layout: Layout) -> list[tuple[float, float]]:
+def _beside_marks(rows: pd.DataFrame, end: float) -> list[tuple[float, float]]:
     """Return the vertical extents of neighbouring rows that have marks, down to `end`."""
     pieces: list[tuple[float, float]] = []
     for position, n in rows.loc[rows["ci_low"].notna(), ["position", "lines"]].itertuples(index=False, name=None):

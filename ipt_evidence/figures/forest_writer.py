@@ -104,7 +104,7 @@ class Writer:
             rows.append(row)
         return rows
 
-    def pooled(self, fit: FitView, kind: str, name: str, level: int, *, inside: bool = True) -> list[Row]:
+    def pooled(self, fit: FitView, kind: str, name: str, level: int) -> list[Row]:
         """Return what stands under the trials of a fit: diamonds, prediction interval, heterogeneity, or why not."""
         if fit.k == 0:
             return [make_row("note", "No trial with an effect and its variance.", fit.group, level=level)]
@@ -115,7 +115,7 @@ class Writer:
         row["text_weight"] = self.percent(100.0) if fit.has_weights else ""
         row.update((r.column.name, r.total(fit.included)) for r in self.raw if r.total is not None)
         rows = [self.texts(row)]
-        if self.options.common_effect and not fit.common and inside:
+        if self.options.common_effect and not fit.common:
             rows.insert(0, self.common(fit, kind, level))
         rows += self.prediction(fit, level)
         words = self.options.house.words

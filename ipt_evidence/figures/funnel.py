@@ -22,7 +22,7 @@ from ipt_evidence.errors import OptionError
 from ipt_evidence.figures import plotting_words as words
 from ipt_evidence.figures.funnel_overlays import Height, Overlays, YScale, build_overlays
 from ipt_evidence.figures.output import remember_alt_text
-from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, say_instead, set_axis
+from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, set_axis
 from ipt_evidence.figures.plotting_colours import draw_points, key_point, point_area, tint
 from ipt_evidence.figures.plotting_labels import label_points, strokes
 from ipt_evidence.figures.style import FigureStyle
@@ -126,8 +126,7 @@ def funnel_plot(
     height = Height(y)
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
-            say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
-            arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))
+            words.say_no_effects(panel, trials.fit)
             alt = "Funnel plot: no trial with a usable effect."
         else:
             overlays = build_overlays(

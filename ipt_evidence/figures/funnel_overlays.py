@@ -179,7 +179,7 @@ def build_overlays(trials: Trials, height: Height, **given: Any) -> Overlays:
     test = _result("egger", given["egger"], SmallStudyTest, egger_test, trials, overlays)
     adjusted = _result("pet_peese", given["pet_peese"], PetPeese, compute_pet_peese, trials, overlays)
     if test is not None:
-        _add_egger(overlays, test, trials)
+        _add_egger(overlays, test)
     if adjusted is not None:
         _add_pet_peese(overlays, adjusted, trials, test)
     power = True if given["power"] == "sunset" else given["power"]
@@ -232,7 +232,7 @@ def _with_filled(overlays: Overlays, found: TrimAndFill, trials: Trials) -> Over
     return replace(overlays, effects=effect, std_errors=error)
 
 
-def _add_egger(overlays: Overlays, test: SmallStudyTest, trials: Trials) -> None:
+def _add_egger(overlays: Overlays, test: SmallStudyTest) -> None:
     powers = {"std_error": 1, "variance": 2}
     if test.predictor not in powers or np.isnan(test.slope):
         raise OptionError(

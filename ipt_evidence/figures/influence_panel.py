@@ -130,8 +130,7 @@ def influence_plot(
             table = influence(trials.fit)
         except NotEstimableError as error:
             text = str(error)
-            say_instead(panel, f"{text[:1].upper()}{text[1:]}: leaving one out leaves nothing to pool.")
-            arrange(panel, aspect=0.3, notes=notes)
+            say_instead(panel, f"{text[:1].upper()}{text[1:]}: leaving one out leaves nothing to pool.", notes)
             alt = f"Influence plot: {words.trials_text(trials.k)}, too few to leave one out."
         else:
             _draw(panel, table, trials.fit, [*table.notes, *notes])

@@ -115,7 +115,6 @@ def labbe_plot(
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if not events.names:
             say_instead(panel, "No trial with numbers of events: there is nothing to draw.")
-            arrange(panel, aspect=0.3)
             alt = "L'Abbe plot: no trial with numbers of events."
         else:
             arms = _arms(table)

@@ -48,25 +48,25 @@ def circle_order(n: int, edges: Sequence[Edge]) -> list[int]:
     while len(order) < n:
         rest = [i for i in range(n) if i not in order]
         new = max(rest, key=lambda i: (int(linked[i, order].sum()), int(linked[i].sum()), -i))
-        order = _best_place(order, new, edges, n)
+        order = _best_place(order, new, edges)
     sweeps = MOST_SWEEPS if (n * len(edges)) ** 2 <= MOST_WORK else 0
     for _ in range(sweeps):
-        before = _cost(order, edges, n)
+        before = _cost(order, edges)
         for i in range(n):
-            moved = _best_place([j for j in order if j != i], i, edges, n)
-            order = moved if _cost(moved, edges, n) < _cost(order, edges, n) else order
-        if _cost(order, edges, n) >= before:
+            moved = _best_place([j for j in order if j != i], i, edges)
+            order = moved if _cost(moved, edges) < _cost(order, edges) else order
+        if _cost(order, edges) >= before:
             break
     start = order.index(int(linked.sum(axis=1).argmax()))
     return order[start:] + order[:start]
 
 
-def _best_place(order: list[int], new: int, edges: Sequence[Edge], n: int) -> list[int]:
+def _best_place(order: list[int], new: int, edges: Sequence[Edge]) -> list[int]:
     tried = [[*order[:at], new, *order[at:]] for at in range(1, len(order) + 1)]
-    return min(tried, key=lambda found: _cost(found, edges, n))
+    return min(tried, key=lambda found: _cost(found, edges))
 
 
-def _cost(order: Sequence[int], edges: Sequence[Edge], n: int) -> float:
+def _cost(order: Sequence[int], edges: Sequence[Edge]) -> float:
     """Return crossings, and a little for long lines, of the lines between treatments that have their place."""
     at = {node: place for place, node in enumerate(order)}
     shown = [(at[i], at[j]) for i, j in edges if i in at and j in at]

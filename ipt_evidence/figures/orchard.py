@@ -27,7 +27,7 @@ from ipt_evidence.figures.orchard_panel import (
     swarm,
 )
 from ipt_evidence.figures.output import remember_alt_text
-from ipt_evidence.figures.plotting import Panel, arrange, fold, open_panel, say_instead, set_axis
+from ipt_evidence.figures.plotting import Panel, arrange, fold, open_panel, set_axis
 from ipt_evidence.figures.plotting_colours import readable, tint
 from ipt_evidence.figures.wording import humanise
 from ipt_evidence.options import choose
@@ -106,8 +106,7 @@ def orchard_plot(
     texts = [fit.group for fit in fits]
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if not any(fit.k for fit in fits):
-            say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
-            arrange(panel, aspect=0.3, notes=words.standing_notes(fits[0]))
+            words.say_no_effects(panel, fits[0])
         elif kind == "orchard":
             _orchard(panel, fits, favours)
         else:

@@ -115,11 +115,11 @@ def _draw(panel: Panel, result: PCurve, observed: Array) -> None:
         x, np.full(BINS, 100 / BINS), color=style.muted, linewidth=1.1, dashes=(1, 1.5), zorder=2, label="no effect"
     )
     ax.plot(x, 100 * observed, color=blue, linewidth=1.8, marker="o", markersize=5, zorder=5, label="observed")
-    _percentages(panel, x, 100 * observed, top)
+    _percentages(panel, x, 100 * observed)
     arrange(panel, aspect=ASPECT, key=_key(panel, result), notes=(_tests(result), result.interpretation, *result.notes))
 
 
-def _percentages(panel: Panel, x: Array, y: Array, top: float) -> None:
+def _percentages(panel: Panel, x: Array, y: Array) -> None:
     """Write the shares over the points."""
     from matplotlib.transforms import ScaledTranslation
 

@@ -37,6 +37,8 @@ TICK = 3.0
 TICKS_PER_POINT = 1 / 42
 MOST_ROUNDS = 3
 STABLE = 0.5
+LOW = 0.3
+"""Height of a figure in which there is nothing to draw, in widths."""
 Sides = tuple[float, float, float, float]
 SIDES = ("left", "right", "top", "bottom")
 
@@ -352,8 +354,8 @@ def _decorations(panel: Panel) -> Sides:
     return left, right, bottom, top
 
 
-def say_instead(panel: Panel, text: str) -> None:
-    """Write a sentence where there is nothing to draw."""
+def say_instead(panel: Panel, text: str, notes: Sequence[str] = ()) -> None:
+    """Write a sentence where there is nothing to draw, on a figure that is low."""
     ax = panel.ax
     ax.set_axis_off()
     room = 0.8 * panel.width
@@ -366,3 +368,4 @@ def say_instead(panel: Panel, text: str) -> None:
         va="center",
         **panel.font(small=False),
     )
+    arrange(panel, aspect=LOW, notes=notes)

@@ -102,7 +102,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @cache
-def readable(colour: str, against: str = WHITE) -> str:
+def readable(colour: str) -> str:
     """Return the colour, darkened in its own hue until its contrast to a light background is at least 4.5.
 
     Examples
@@ -115,7 +115,7 @@ def readable(colour: str, against: str = WHITE) -> str:
     rgb = np.array(to_rgb(colour))
     for factor in np.arange(1.0, 0.0, -0.01):
         found = str(to_hex(tuple(factor * rgb))).upper()
-        if contrast(found, against) >= ENOUGH:
+        if contrast(found, WHITE) >= ENOUGH:
             return found
     return OKABE_ITO["black"]
 

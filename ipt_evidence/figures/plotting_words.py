@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ipt_evidence.figures import wording as w
-from ipt_evidence.figures.plotting import Panel, round_ticks, set_axis
+from ipt_evidence.figures.plotting import Panel, round_ticks, say_instead, set_axis
 from ipt_evidence.pooling.result import PooledFit
 
 LOG_FROM = 3.5
@@ -48,9 +48,7 @@ def _log_values(first: float, last: float, most: int) -> list[float]:
     return values
 
 
-def set_effect_axis(
-    panel: Panel, which: str, measure: str, limits: tuple[float, float], *, favours: str = "", prefix: str = ""
-) -> None:
+def set_effect_axis(panel: Panel, which: str, measure: str, limits: tuple[float, float], *, favours: str = "") -> None:
     """Give an axis of effects its name, limits and ticks.
 
     Parameters
@@ -65,12 +63,10 @@ def set_effect_axis(
         On the analysis scale.
     favours : str
         Second line of the name, such as from :func:`favours_line`.
-    prefix : str
-        Before the name.
     """
     room = panel.width if which == "x" else 1.05 * panel.width
     ticks, labels = effect_ticks(min(limits), max(limits), measure, max(3, min(7, int(room / 42))))
-    name = prefix + measure_name(measure, short=which == "y")
+    name = measure_name(measure, short=which == "y")
     set_axis(panel, which, f"{name}\n{favours}" if favours else name, limits, ticks, labels=labels)
 
 
@@ -132,6 +128,11 @@ def source_note(studies: pd.DataFrame) -> str:
 def standing_notes(fit: PooledFit) -> tuple[str, ...]:
     """Return the footnotes that every figure of a fit has: method and source."""
     return tuple(note for note in (method_note(fit), source_note(fit.studies)) if note)
+
+
+def say_no_effects(panel: Panel, fit: PooledFit) -> None:
+    """Write that no trial has a usable effect, where a fit would be drawn."""
+    say_instead(panel, "No trial with a usable effect: there is nothing to draw.", standing_notes(fit))
 
 
 def names_text(names: Sequence[str], limit: int = 5) -> str:

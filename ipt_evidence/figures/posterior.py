@@ -111,7 +111,7 @@ def _software(fit: BayesFit) -> str:
     return f"; {fit.method.software}" if fit.method.software else ""
 
 
-def _curve(panel: Panel, ax: Axes, x: Array, y: Array, ends: tuple[float, float], colour: str, *, label: str) -> None:
+def _curve(ax: Axes, x: Array, y: Array, ends: tuple[float, float], colour: str, *, label: str) -> None:
     """Draw a density, the part within the interval filled."""
     ax.plot(x, y, color=colour, linewidth=1.4, zorder=4, label=label)
     inside = (x >= ends[0]) & (x <= ends[1])
@@ -159,7 +159,7 @@ def _effects(panel: Panel, ax: Axes, fit: BayesFit, priors: bool) -> None:
     )
     for of, ends in curves:
         y = fit.density(x, of=of)
-        _curve(panel, ax, x, y, ends, look[of][0], label=of)
+        _curve(ax, x, y, ends, look[of][0], label=of)
         top = max(top, float(y.max()))
     prior = fit.method.mu_prior
     if priors and prior.proper:
@@ -182,7 +182,7 @@ def _tau(panel: Panel, ax: Axes, fit: BayesFit, priors: bool) -> None:
     x = np.linspace(0.0, high, POINTS)
     y = fit.density(x, of="tau")
     colour, marker = _look(panel)["tau"]
-    _curve(panel, ax, x, y, (fit.tau_ci_low, fit.tau_ci_high), colour, label="tau")
+    _curve(ax, x, y, (fit.tau_ci_low, fit.tau_ci_high), colour, label="tau")
     prior = fit.method.tau_prior
     top = float(y.max())
     if priors and prior.proper:

@@ -18,7 +18,7 @@ import numpy as np
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.figures import plotting_words as words
 from ipt_evidence.figures.output import remember_alt_text
-from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, round_ticks, say_instead, set_axis
+from ipt_evidence.figures.plotting import Panel, arrange, open_panel, padded, round_ticks, set_axis
 from ipt_evidence.figures.plotting_colours import draw_points, key_point, point_area, tint
 from ipt_evidence.figures.plotting_labels import label_points, strokes
 from ipt_evidence.figures.style import FigureStyle
@@ -119,8 +119,7 @@ def radial_plot(
     trials = trials_of(fit, what="radial_plot", minimum=0)
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=trials.labels) as panel:
         if trials.k == 0:
-            say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
-            arrange(panel, aspect=0.3, notes=words.standing_notes(trials.fit))
+            words.say_no_effects(panel, trials.fit)
             alt = "Radial plot: no trial with a usable effect."
         else:
             _draw(panel, trials)

@@ -21,7 +21,7 @@ from ipt_evidence.figures import plotting_words as words
 from ipt_evidence.figures.alt_text import describe_fit
 from ipt_evidence.figures.orchard_panel import Array, aspect_of, draw_interval, effect_limits
 from ipt_evidence.figures.output import remember_alt_text
-from ipt_evidence.figures.plotting import Panel, arrange, open_panel, say_instead, set_axis
+from ipt_evidence.figures.plotting import Panel, arrange, open_panel, set_axis
 from ipt_evidence.figures.plotting_colours import readable, tint
 from ipt_evidence.figures.plotting_labels import shorten
 from ipt_evidence.options import choose
@@ -97,8 +97,7 @@ def rainforest_plot(
     texts = fit.studies.get("study", ())
     with open_panel(ax, style=style, width_mm=width_mm, natural_mm=NATURAL_MM, texts=texts) as panel:
         if fit.k == 0:
-            say_instead(panel, "No trial with a usable effect: there is nothing to draw.")
-            arrange(panel, aspect=0.3, notes=words.standing_notes(fit))
+            words.say_no_effects(panel, fit)
         else:
             _draw(panel, fit, _ordered(fit, order))
         remember_alt_text(panel.ax, describe_fit(fit, "Rainforest plot"))
@@ -124,7 +123,7 @@ def _draw(panel: Panel, fit: PooledFit, studies: pd.DataFrame) -> None:
     at = [float(i) for i in range(fit.k)]
     if fit.k > 1:
         labels, at = [*labels, f"Mean of {fit.k} trials"], [*at, fit.k + 0.5]
-    every = _every(panel, pitch, len(labels), rows)
+    every = _every(panel, len(labels), rows)
     set_axis(panel, "y", "", (rows - 0.5, -0.7), at[::every], labels=labels[::every])
     ax = panel.ax
     ax.axvline(0.0, color=panel.style.rule, linewidth=0.7, zorder=0, label="no difference")
@@ -138,7 +137,7 @@ def _draw(panel: Panel, fit: PooledFit, studies: pd.DataFrame) -> None:
     arrange(panel, aspect=aspect, key=_key(panel, fit), notes=notes)
 
 
-def _every(panel: Panel, pitch: float, labels: int, rows: float) -> int:
+def _every(panel: Panel, labels: int, rows: float) -> int:
     """Return that only every n-th trial is named in a box of the caller that is too small for all."""
     if panel.height is None:
         return 1

@@ -112,9 +112,7 @@ def _draw(panel: Panel, profile: Tau2Profile, fit: PooledFit) -> None:
     estimate = _other_estimate(profile, fit)
     if estimate:
         ax.axvline(fit.tau2, color=style.text, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=4, label="estimate")
-    arrange(
-        panel, aspect=ASPECT, key=_key(panel, profile, fit), notes=(*_notes(profile, fit), *words.standing_notes(fit))
-    )
+    arrange(panel, aspect=ASPECT, key=_key(panel, profile, fit), notes=(*_notes(fit), *words.standing_notes(fit)))
 
 
 def _other_estimate(profile: Tau2Profile, fit: PooledFit) -> bool:
@@ -146,7 +144,7 @@ def _key(panel: Panel, profile: Tau2Profile, fit: PooledFit) -> list[Artist]:
     return key
 
 
-def _notes(profile: Tau2Profile, fit: PooledFit) -> tuple[str, ...]:
+def _notes(fit: PooledFit) -> tuple[str, ...]:
     low, high = fit.tau2_ci_low, fit.tau2_ci_high
     if math.isnan(low) or fit.method.tau2_ci_method == "profile":
         return ()
