@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -125,16 +125,8 @@ def effect_sizes(
     columns = pd.DataFrame(ledger.columns(measure=measure, level=level), index=table.frame.index)
     effects = pd.concat([table.frame, columns], axis=1)
     if "source" in studies.attrs:
-        effects.attrs["source"] = FileSource(studies.attrs["source"])
+        effects.attrs["source"] = deepcopy(studies.attrs["source"])
     return effects
-
-
-class FileSource(dict[str, Any]):
-    """Where a table was read from; pandas copies it into every further table, which costs nothing this way."""
-
-    def __deepcopy__(self, memo: object) -> FileSource:
-        """Return itself."""
-        return self
 
 
 def choose_routes(table: Table, settings: Settings) -> NDArray[np.intp]:

@@ -144,7 +144,7 @@ def find_direction(
         lower = [value or (str(lower_is_better) if kind else "") for value, kind in zip(lower, raw.kind, strict=True)]
     if n_scale and not n_file:
         notes.append(f"direction of {n_scale} rows from the name of their scale or outcome")
-    notes += _opposite_rows(lower, remarks, instruments)
+    notes += _opposite_rows(remarks, instruments)
     assumed = any(OTHER_SCALES in note for note in notes) and positive_is_better is not None
     return Direction(positive_is_better, lower, remarks, tuple(notes), assumed)
 
@@ -248,7 +248,7 @@ def _fill_by_words(lower: list[str], raw: Raw, instruments: list[str], outcomes:
     return count
 
 
-def _opposite_rows(lower: list[str], remarks: list[str], instruments: list[str]) -> list[str]:
+def _opposite_rows(remarks: list[str], instruments: list[str]) -> list[str]:
     """Return a note that counts the rows whose direction differs from what one would expect."""
     odd = [place for place, remark in enumerate(remarks) if remark]
     if not odd:

@@ -160,7 +160,7 @@ def _record(row: AnalysisRow) -> dict[str, str]:
     }
     fill = {"dichotomous": _events, "continuous": _means, "generic": _generic, "o_e": _o_e, "other": _other}
     record |= fill[row.data_type](row, notes)
-    record |= _direction(row, given, record, notes)
+    record |= _direction(row, given, notes)
     record |= {name: cell for name, cell in given.items() if cell}
     if record.get("statistics") == "change_scores":
         record |= {f"change_{name}_{arm}": record.pop(f"{name}_{arm}", "") for name in ("mean", "sd") for arm in (1, 2)}
@@ -184,7 +184,7 @@ def _route(row: AnalysisRow, record: dict[str, str]) -> str:
     return route if all(record.get(name) for name in (*needs, "lower_is_better")) else ""
 
 
-def _direction(row: AnalysisRow, given: dict[str, str], record: dict[str, str], notes: list[str]) -> dict[str, str]:
+def _direction(row: AnalysisRow, given: dict[str, str], notes: list[str]) -> dict[str, str]:
     """Return the columns of direction, from our own columns or from the labels of the forest plot."""
     if given.get("lower_is_better") or given.get("favours_ipt_sign") or row.data_type == "other":
         return {}

@@ -20,7 +20,7 @@ MOST_ROWS_CONTINUED = 20
 WIDEST_CELL_CONTINUED = 28
 
 
-def table_html(table: pd.DataFrame, caption: str, notes: Sequence[str] = (), *, index: bool = False) -> str:
+def table_html(table: pd.DataFrame, caption: str, notes: Sequence[str] = ()) -> str:
     """Return a table as HTML with a caption above and notes below; no colours, so it suits light and dark pages.
 
     Parameters
@@ -31,10 +31,8 @@ def table_html(table: pd.DataFrame, caption: str, notes: Sequence[str] = (), *, 
         What the table shows and how it was made.
     notes : sequence of str
         What to mind.
-    index : bool
-        Whether to show the row labels.
     """
-    body = table.to_html(index=index, na_rep="-", float_format="{:.3f}".format, border=0)
+    body = table.to_html(index=False, na_rep="-", float_format="{:.3f}".format, border=0)
     body = body.replace("<thead>", f"<caption>{html.escape(caption)}</caption>\n  <thead>", 1)
     return body + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 

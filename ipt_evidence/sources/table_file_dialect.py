@@ -6,8 +6,6 @@ import hashlib
 from os import PathLike
 from pathlib import Path
 
-import pandas as pd
-
 from ipt_evidence.errors import Problem
 from ipt_evidence.sources.file_in_memory import place_of
 from ipt_evidence.sources.table_file import (
@@ -132,14 +130,3 @@ def _lines(problems: list[Problem]) -> str:
     """Return the first rows of some problems."""
     shown = ", ".join(str(problem.row) for problem in problems[:SHOWN_LINES])
     return f"line {shown}" + (" and more" if len(problems) > SHOWN_LINES else "")
-
-
-def as_text_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose cells are text, missing ones empty.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Table as a reader of another format made it.
-    """
-    return frame.astype(object).where(frame.notna(), "").astype(str)

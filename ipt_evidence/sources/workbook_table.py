@@ -71,7 +71,7 @@ def find_table(
     header_row, notes = _header_row(cells.rows, numbers)
     body = [row for row in sorted(cells.rows) if row > header_row]
     last = max(numbers)
-    problems, filled = _unmerge(cells.rows, [a for a in areas if a.first_row <= last], header_row, file, notes)
+    problems, filled = _unmerge(cells.rows, [a for a in areas if a.first_row <= last], header_row, file)
     two_rows = _second_header(cells.rows, header_row, body, file)
     columns = sorted({column for row in (header_row, *body) for column in cells.rows[row]})
     names = {column: " ".join(cells.rows[header_row].get(column, "").split()) for column in columns}
@@ -107,9 +107,7 @@ def _header_row(rows: Rows, numbers: list[int]) -> tuple[int, list[str]]:
     return wide[0], [f"{len(titles)} title row(s) above the header in row {wide[0]} were passed over: {shown}"]
 
 
-def _unmerge(
-    rows: Rows, areas: list[MergedArea], header_row: int, file: str, notes: list[str]
-) -> tuple[list[Problem], list[str]]:
+def _unmerge(rows: Rows, areas: list[MergedArea], header_row: int, file: str) -> tuple[list[Problem], list[str]]:
     """Fill merged cells of one column down, in place, and name the merged areas that cannot be read."""
     problems, filled = [], []
     for area in areas:

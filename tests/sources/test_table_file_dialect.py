@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipt_evidence.sources.table_file_dialect import as_text_table, scan_any_delimiter
+from ipt_evidence.sources.table_file_dialect import scan_any_delimiter
 from ipt_evidence.sources.table_file_mojibake import repair_mojibake
 
 
@@ -75,8 +74,3 @@ def test_repair_is_counted_and_listed():
         "8 wrongly decoded characters were repaired: â€“ -> –, Ã© -> é, Ã¼ -> ü, Ã¶ -> ö, Ã¤ -> ä and more"
     ]
     assert repair_mojibake("M¸ller Ö– é".encode())[1] == []
-
-
-def test_text_of_a_frame():
-    frame = pd.DataFrame({"a": [1.5, None], "b": ["x", None]})
-    assert as_text_table(frame).to_numpy().tolist() == [["1.5", "x"], ["", ""]]
