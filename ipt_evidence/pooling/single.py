@@ -39,7 +39,7 @@ Node = tuple[float, float, float]
 
 BEYOND: Node = (math.inf, -math.inf, 0.0)
 CACHED_WEIGHTS = 32_768
-LAST_TERM = 1e-12
+LAST_TERM = 1e-11
 """Relative: when the last two of the six terms of :func:`_inverse` are below it, what is left is a tenth of it."""
 
 
@@ -103,18 +103,18 @@ def tau2_and_limits(y: Array, v: Array, method: Tau2Method, targets: Sequence[fl
     smallest = float(v[precise])
     unit = 2.0 ** (math.frexp(smallest)[1] // 2)
     y, v = (y - y[precise]) * (1 / unit), v * unit**-2
-    rows = powers(y)
+    rows = powers(y, v)
     wanted = list(targets)
     if method in ROOT_METHODS:
         wanted.insert(0, float(chdtri(y.size - 1, 0.5)) if method == "PMM" else y.size - 1.0)
     likelihood = method in LIKELIHOOD
     points = scan_points(y, v, smallest * unit**-2) if likelihood else [0.0]
-    sums = sums_at(rows, v, points)
+    sums = sums_at(rows, points)
     if likelihood:
-        points, sums = _until_certain(points, sums, rows, v, smallest * unit**-2, method == "REML")
+        points, sums = _until_certain(points, sums, rows, smallest * unit**-2, method == "REML")
     maxima = _maxima(points, sums, method == "REML") if likelihood else []
     crossings = [_crossing(points, sums, target) for target in wanted]
-    _solve([*maxima, *(x for x in crossings if x is not None)], rows, v)
+    _solve([*maxima, *(x for x in crossings if x is not None)], rows)
     roots = [0.0 if x is None else x.t * unit**2 for x in crossings]
     if method in ROOT_METHODS:
         return roots[0], roots[1:]
@@ -123,12 +123,13 @@ def tau2_and_limits(y: Array, v: Array, method: Tau2Method, targets: Sequence[fl
     return _highest([x.t for x in maxima], y, v, sums[0], method == "REML") * unit**2, roots
 
 
-def powers(y: Array) -> Array:
-    """Return the rows ``1, y, y^2``, from which :func:`sums_at` reads all sums; center `y` first."""
-    found = np.empty((3, y.size))
-    found[0] = 1.0
-    found[1] = y
-    np.square(y, found[2])
+def powers(y: Array, v: Array) -> Array:
+    """Return the rows ``v, 1, y, y^2``, from which :func:`sums_at` makes all sums; center `y` first."""
+    found = np.empty((4, y.size))
+    found[0] = v
+    found[1] = 1.0
+    found[2] = y
+    np.square(y, found[3])
     return found
 
 
@@ -148,15 +149,13 @@ def scan_points(y: Array, v: Array, smallest: float) -> list[float]:
     return [0.0, *(smallest * math.expm1(growth * i / n) for i in range(1, n + 1))]
 
 
-def sums_at(rows: Array, v: Array, points: Sequence[float]) -> list[Moments]:
-    """Return the sums of one data set at several values of tau2, from matrix products with the powers of `y`.
+def sums_at(rows: Array, points: Sequence[float]) -> list[Moments]:
+    """Return the sums of one data set at several values of tau2, from two matrix products.
 
     Parameters
     ----------
     rows : numpy.ndarray
-        From :func:`powers`, shape ``(3, k)``.
-    v : numpy.ndarray
-        Variances, shape ``(k,)``.
+        From :func:`powers`, shape ``(4, k)``.
     points : sequence of float
         Values of tau2.
 
@@ -167,17 +166,19 @@ def sums_at(rows: Array, v: Array, points: Sequence[float]) -> list[Moments]:
     and this loses at most the digits of ``k``. It serves the steps of an iteration; what is reported comes from
     :func:`ipt_evidence.pooling.moments.moments`.
     """
-    room = max(1, CACHED_WEIGHTS // v.size)
+    k = rows.shape[1]
+    room = max(1, CACHED_WEIGHTS // k)
     if len(points) > room:
         parts = [points[i : i + room] for i in range(0, len(points), room)]
-        return [m for part in parts for m in sums_at(rows, v, part)]
-    w = np.empty((3, len(points), v.size))
+        return [m for part in parts for m in sums_at(rows, part)]
+    w, values = np.empty((3, len(points), k)), np.empty((len(points), 2))
     first, second, third = w
-    np.add(v, np.array(points)[:, None], first)
+    values[:, 0], values[:, 1] = 1.0, points
+    np.matmul(values, rows[:2], first)
     np.reciprocal(first, first)
     np.square(first, second)
     np.multiply(first, second, third)
-    products = (w.reshape(-1, v.size) @ rows.T).reshape(3, len(points), 3)
+    products = (w.reshape(-1, k) @ rows[1:].T).reshape(3, len(points), 3)
     found = [_put_together(*x) for x in zip(*products.tolist(), strict=True)]
     dominated = [i for i, m in enumerate(found) if m.s2 > DOMINATED * m.s1 * m.s1]
     if dominated:
@@ -196,7 +197,7 @@ def _put_together(first: list[float], second: list[float], third: list[float]) -
 
 
 def _until_certain(
-    points: list[float], sums: list[Moments], rows: Array, v: Array, smallest: float, restricted: bool
+    points: list[float], sums: list[Moments], rows: Array, smallest: float, restricted: bool
 ) -> tuple[list[float], list[Moments]]:
     """Return the points and others between them, so close that the score changes its sign once at most in between.
 
@@ -208,7 +209,7 @@ def _until_certain(
         if not wide:
             break
         new = [math.sqrt((smallest + points[i]) * (smallest + points[i + 1])) - smallest for i in wide]
-        both = sorted(zip([*points, *new], [*sums, *sums_at(rows, v, new)], strict=True), key=lambda x: x[0])
+        both = sorted(zip([*points, *new], [*sums, *sums_at(rows, new)], strict=True), key=lambda x: x[0])
         points, sums = [x[0] for x in both], [x[1] for x in both]
     return points, sums
 
@@ -263,12 +264,12 @@ def _inverse(a: Node, b: Node, c: Node) -> tuple[float, float]:
     return ta - fa * a1 + fa * fa * (aab - fb * aabb) + last + very_last, max(abs(last), abs(very_last))
 
 
-def _solve(searches: list[Search], rows: Array, v: Array) -> None:
+def _solve(searches: list[Search], rows: Array) -> None:
     """Move all searches to their roots, those that are done leaving the work."""
     for iteration in range(MAX_ITERATIONS):
         if not searches:
             return
-        sums = sums_at(rows, v, [x.t for x in searches])
+        sums = sums_at(rows, [x.t for x in searches])
         bisect = iteration >= BISECT_AFTER
         searches = [x for x, m in zip(searches, sums, strict=True) if not x.step(m, bisect=bisect)]
     raise ConvergenceError(f"one fit did not converge in {MAX_ITERATIONS} steps; please report this data set")

@@ -56,7 +56,7 @@ def test_sums_from_powers_are_the_sums(k: int) -> None:
     y = rng.normal(2, 1, k)
     y -= y[np.argmin(v)]
     points = [0.0, 1e-4, 0.3, 50.0]
-    for t, ours in zip(points, sums_at(powers(y), v, points), strict=True):
+    for t, ours in zip(points, sums_at(powers(y, v), points), strict=True):
         exact = moments(y, v, t, third=True)
         for name in ("s1", "s2", "tr_p", "tr_pp", "mean", "q", "q2", "q3"):
             assert getattr(ours, name) == pytest.approx(getattr(exact, name), rel=POWER_SUMS * max(k, 10)), (name, t)
