@@ -284,7 +284,7 @@ def test_profile_interval_takes_a_level():
         fit.profile_ci("total")
 
 
-@pytest.mark.parametrize("seed", [42, 222, 258, 324, 339, 363])
+@pytest.mark.parametrize("seed", [42, 258, 324, 339, 363])
 def test_variances_over_many_decades_end_in_numbers_or_in_words(seed):
     """These seeds stopped in the middle with a singular matrix."""
     rng = np.random.default_rng(seed)
