@@ -228,19 +228,29 @@ def robustness_panel(analyst: Analyst, view: View) -> str:
     from ipt_evidence.diagnostics.outliers import outliers
 
     base = one_effect_fit(analyst, view)
-    if base is None or base.k < 3:
-        return too_few(0 if base is None else base.k, 3)
-    if base.k > MOST_DRAWN:
-        return too_many(base.k)
-    try:
-        apart = outliers(base).interpretation
-    except EvidenceError as error:
-        apart = str(error)
+    if why_not := _not_drawn(base):
+        return why_not
+    apart = _interpretation(outliers, base)
     return (
         f'<h3>Without each trial</h3><div class="figure">{influence_svg(base)}</div>'
         f"<h3>Trials that lie apart</h3>{paragraphs([apart], 'text')}"
         f"<h3>The usual sensitivity analyses</h3>{later('menu', 'Computing fourteen analyses…')}"
     )
+
+
+def _not_drawn(base: Any) -> str:
+    """Return why a fit has too few trials or too many for figures of each; empty where it has not."""
+    if base is None or base.k < 3:
+        return too_few(0 if base is None else base.k, 3)
+    return too_many(base.k) if base.k > MOST_DRAWN else ""
+
+
+def _interpretation(diagnostic: Callable[[Any], Any], base: Any) -> str:
+    """Return what a diagnostic says of a fit, or why it says nothing."""
+    try:
+        return str(diagnostic(base).interpretation)
+    except EvidenceError as error:
+        return str(error)
 
 
 def one_effect_fit(analyst: Analyst, view: View) -> Any:
@@ -261,14 +271,9 @@ def small_panel(analyst: Analyst, view: View) -> str:
     from ipt_evidence.diagnostics.small_study import egger_test
 
     base = one_effect_fit(analyst, view)
-    if base is None or base.k < 3:
-        return too_few(0 if base is None else base.k, 3)
-    if base.k > MOST_DRAWN:
-        return too_many(base.k)
-    try:
-        said = egger_test(base).interpretation
-    except EvidenceError as error:
-        said = str(error)
+    if why_not := _not_drawn(base):
+        return why_not
+    said = _interpretation(egger_test, base)
     few = "Below ten trials, tests of small-study effects have little power." if base.k < 10 else ""
     return (
         f'<h3>Funnel plot</h3><div class="figure">{funnel_svg(base)}</div>'
