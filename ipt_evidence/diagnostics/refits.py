@@ -12,10 +12,10 @@ import pandas as pd
 from ipt_evidence.diagnostics.inputs import Array, Trials, trials_of
 from ipt_evidence.errors import NotEstimableError, OptionError
 from ipt_evidence.pooling.batch import OUTPUTS, BatchMethod, fit_chunk
+from ipt_evidence.pooling.effect_rows import read_effects
 from ipt_evidence.pooling.pool_dependent import pool_dependent
 from ipt_evidence.pooling.result import PooledFit
 from ipt_evidence.pooling.statistics import compute
-from ipt_evidence.pooling.units import read_effects
 
 Masks = npt.NDArray[np.bool_]
 

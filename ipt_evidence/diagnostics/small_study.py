@@ -202,7 +202,7 @@ def _all_effects(
 ) -> SmallStudyTest:
     """Return the test on all effects of a table, several per trial."""
     from ipt_evidence.pooling.dependence import multilevel
-    from ipt_evidence.pooling.units import read_effects
+    from ipt_evidence.pooling.effect_rows import read_effects
 
     if isinstance(effects, PooledFit):
         raise OptionError(f"model={model!r} needs the table of all effects, a fit has one effect per trial")

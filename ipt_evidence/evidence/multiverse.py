@@ -27,8 +27,8 @@ from ipt_evidence.evidence.multiverse_data import DataSets, data_sets
 from ipt_evidence.evidence.multiverse_null import NullTest, null_test
 from ipt_evidence.evidence.multiverse_run import NUMBERS, Job, engine, run
 from ipt_evidence.options import check_level
+from ipt_evidence.pooling.effect_rows import read_effects
 from ipt_evidence.pooling.notes import one_measure
-from ipt_evidence.pooling.units import read_effects
 from ipt_evidence.sources.showing import text_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ipt_evidence.evidence.multiverse_choices import NOT_APPLICABLE, Combination, Rule
-from ipt_evidence.pooling.units import aggregate, read_effects, trial_codes
+from ipt_evidence.pooling.effect_rows import read_effects, trial_codes
+from ipt_evidence.pooling.units import aggregate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,6 +13,7 @@ from ipt_evidence.errors import NotEstimableError
 from ipt_evidence.options import Aggregation, check_level, check_rho, choose
 from ipt_evidence.pooling.bayes_result import BayesDependence, BayesFit, BayesMethod, PosteriorSummary
 from ipt_evidence.pooling.credible import shortest_mixture, shortest_tau, tau_mode
+from ipt_evidence.pooling.effect_rows import Rows, read_effects, trial_codes
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.notes import counted, nothing_to_pool, one_measure, warn_mixed, warn_repeated
 from ipt_evidence.pooling.posterior import Mixtures, Model, TauPosterior, posterior_of_tau
@@ -20,16 +21,7 @@ from ipt_evidence.pooling.priors import read_mu_prior, read_tau_prior
 from ipt_evidence.pooling.result_text import people_known
 from ipt_evidence.pooling.settings import SOFTWARE
 from ipt_evidence.pooling.studies_table import StudiesSource
-from ipt_evidence.pooling.units import (
-    People,
-    Rows,
-    Units,
-    aggregate,
-    one_per_unit,
-    participants,
-    read_effects,
-    trial_codes,
-)
+from ipt_evidence.pooling.units import People, Units, aggregate, one_per_unit, participants
 
 CredibleInterval = Literal["shortest", "equal-tailed"]
 ROWS_AT_ONCE = 500

@@ -25,6 +25,7 @@ from ipt_evidence.pooling.binary_rows import (
     usable_rows,
     with_one_arm,
 )
+from ipt_evidence.pooling.effect_rows import trial_codes
 from ipt_evidence.pooling.glmm import GlmmFit, GlmmModel, fit_odds_ratio, fit_proportion
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.mantel_haenszel import (
@@ -41,7 +42,7 @@ from ipt_evidence.pooling.mantel_haenszel import (
 from ipt_evidence.pooling.notes import warn_mixed
 from ipt_evidence.pooling.settings import SOFTWARE
 from ipt_evidence.pooling.studies_table import studies_table
-from ipt_evidence.pooling.units import Units, participants, trial_codes
+from ipt_evidence.pooling.units import Units, participants
 
 Mask = npt.NDArray[np.bool_]
 ALLOWED: dict[str, tuple[str, ...]] = {"MH": ("OR", "RR", "RD"), "peto": ("OR",), "glmm": ("OR", "PLO")}

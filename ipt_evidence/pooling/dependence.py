@@ -22,6 +22,7 @@ from ipt_evidence.errors import NotEstimableError, OptionError, Problem, SchemaE
 from ipt_evidence.options import check_level, check_rho, choose
 from ipt_evidence.pooling.blocks import BlockModel, Ints, block_model, singular_trials
 from ipt_evidence.pooling.design import build_design, formula_variables, missing_moderators
+from ipt_evidence.pooling.effect_rows import read_effects
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.multilevel import Estimates, estimate_model
 from ipt_evidence.pooling.multilevel_result import (
@@ -36,7 +37,6 @@ from ipt_evidence.pooling.notes import one_measure
 from ipt_evidence.pooling.sampling_covariance import SamplingCovariance
 from ipt_evidence.pooling.settings import SOFTWARE
 from ipt_evidence.pooling.studies_table import COPIES_ON_WRITE
-from ipt_evidence.pooling.units import read_effects
 
 Vcov: TypeAlias = SamplingCovariance | Sequence[Array] | Array
 FEW_DF = 4.0

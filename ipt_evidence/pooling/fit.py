@@ -18,6 +18,7 @@ from ipt_evidence.options import (
     Tau2CiMethod,
     Tau2Method,
 )
+from ipt_evidence.pooling.effect_rows import Rows, comparison_codes, read_effects, trial_codes
 from ipt_evidence.pooling.intervals import Heterogeneity, MeanInterval
 from ipt_evidence.pooling.moments import Array
 from ipt_evidence.pooling.notes import (
@@ -34,16 +35,7 @@ from ipt_evidence.pooling.result import PooledFit, PoolMethod
 from ipt_evidence.pooling.settings import PoolOptions, resolve_method
 from ipt_evidence.pooling.statistics import Numbers, compute
 from ipt_evidence.pooling.studies_table import StudiesSource
-from ipt_evidence.pooling.units import (
-    Rows,
-    Units,
-    aggregate,
-    comparison_codes,
-    one_per_unit,
-    participants,
-    read_effects,
-    trial_codes,
-)
+from ipt_evidence.pooling.units import Units, aggregate, one_per_unit, participants
 
 Codes = npt.NDArray[np.intp]
 Reasons = npt.NDArray[np.object_]

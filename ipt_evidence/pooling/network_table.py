@@ -12,10 +12,10 @@ import pandas as pd
 
 from ipt_evidence.errors import NotEstimableError, OptionError, Problem, SchemaError
 from ipt_evidence.options import check_rho
+from ipt_evidence.pooling.effect_rows import read_effects, trial_codes
 from ipt_evidence.pooling.network_join import OUTCOME_KEY, Joined, join_trial, outcome_keys
 from ipt_evidence.pooling.notes import nothing_to_pool, one_measure
 from ipt_evidence.pooling.sampling_covariance import OUTCOME_COLUMNS
-from ipt_evidence.pooling.units import read_effects, trial_codes
 from ipt_evidence.studies.arms_keys import arm_keys, check_arm_columns
 
 CONTRAST_NODES: Mapping[str, tuple[str, str]] = MappingProxyType(

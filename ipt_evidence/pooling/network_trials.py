@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ipt_evidence.errors import NotEstimableError, OptionError, Problem, SchemaError
+from ipt_evidence.pooling.effect_rows import read_effects, trial_codes
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.network_kernel import Ints, Rows, components, multi_arm_rows, stack, two_arm_rows
 from ipt_evidence.pooling.notes import nothing_to_pool, one_measure
-from ipt_evidence.pooling.units import read_effects, trial_codes
 
 ADDS_UP = 0.05
 """How far three comparisons of a trial may miss adding up, in its smallest standard error: rounding of print."""

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from ipt_evidence.errors import DependenceWarning, MixedRowsWarning, NarrowIntervalWarning, OptionError
+from ipt_evidence.pooling.effect_rows import Rows, distinct
 from ipt_evidence.pooling.intervals import quantile
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.result import PoolMethod
 from ipt_evidence.pooling.result_text import people_known
-from ipt_evidence.pooling.units import People, Rows, Units, distinct
+from ipt_evidence.pooling.units import People, Units
 from ipt_evidence.studies.arms_keys import arm_keys
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from scipy.special import chdtrc, fdtrc, ndtri
 from ipt_evidence.errors import NotEstimableError, Problem, SchemaError
 from ipt_evidence.options import CiMethod
 from ipt_evidence.pooling.design import NO_MODERATOR, Design, check_constant, missing_moderators, orthonormal_basis
+from ipt_evidence.pooling.effect_rows import Rows, read_effects, trial_codes
 from ipt_evidence.pooling.intervals import quantile, two_sided_p
 from ipt_evidence.pooling.kernel import Array
 from ipt_evidence.pooling.notes import one_measure, warn_mixed, warn_repeated
@@ -37,14 +38,7 @@ from ipt_evidence.pooling.regression_kernel import (
 )
 from ipt_evidence.pooling.result import PoolMethod
 from ipt_evidence.pooling.studies_table import studies_table
-from ipt_evidence.pooling.units import (
-    Units,
-    aggregate,
-    one_per_unit,
-    participants,
-    read_effects,
-    trial_codes,
-)
+from ipt_evidence.pooling.units import Units, aggregate, one_per_unit, participants
 
 LISTED = 10
 
@@ -94,13 +88,14 @@ def prepare(
     SchemaError
         A moderator differs between rows that are combined, or a cluster is missing.
     """
-    y, v, why = read_effects(effects)
-    measure = one_measure(effects, y)
+    table = Rows.of(effects)
+    y, v, why = read_effects(table)
+    measure = one_measure(table, y)
     lacking = missing_moderators(effects, variables)
     dropped = (why == "") & (lacking != "")
     y, v = np.where(dropped, np.nan, y), np.where(dropped, np.nan, v)
     why = np.where(dropped, lacking, why)
-    trial = trial_codes(effects, ~np.isnan(y))
+    trial = trial_codes(table, ~np.isnan(y))
     if method.dependence == "aggregate":
         units = aggregate(y, v, why, trial, method.rho, method.aggregation)
     else:
@@ -114,11 +109,11 @@ def prepare(
     if method.dependence == "aggregate":
         check_constant(effects, (*variables, cluster) if cluster is not None else variables, units.unit_of_row)
     elif group is None or not _nested(trial, group, units):
-        warn_repeated(effects, trial, units)
+        warn_repeated(table, trial, units)
     warn_mixed(effects.drop(columns=[c for c in ("contrast", "phase") if c in variables], errors="ignore"), units)
     studies = studies_table(effects, units, method.level)
     included = studies["included"].to_numpy(dtype=bool)
-    people = participants(effects, units, trial)
+    people = participants(table, units, trial)
     notes = _preparation_notes(studies, dropped, method, variables)
     frame, rows = studies.loc[included].reset_index(drop=True), effects[units.unit_of_row >= 0]
     return Prepared(units.y, units.v, frame, studies, rows, _of_units(group, units), people.n, measure, notes)

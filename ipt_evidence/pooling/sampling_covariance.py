@@ -20,8 +20,8 @@ import pandas as pd
 
 from ipt_evidence.errors import OptionError, Problem, SchemaError
 from ipt_evidence.options import check_rho
+from ipt_evidence.pooling.effect_rows import read_effects
 from ipt_evidence.pooling.kernel import Array
-from ipt_evidence.pooling.units import read_effects
 from ipt_evidence.sources.showing import readable, table_html
 from ipt_evidence.studies.arms_keys import arm_keys, words_key
 

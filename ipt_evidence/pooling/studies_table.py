@@ -10,9 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
+from ipt_evidence.pooling.effect_rows import without_attrs
 from ipt_evidence.pooling.moments import Array
-from ipt_evidence.pooling.units import LABEL_COLUMNS, SIZE_COLUMNS, Units, without_attrs
+from ipt_evidence.pooling.units import SIZE_COLUMNS, Units
 
+LABEL_COLUMNS = ("study", "author", "year", "trial_id")
 COPIES_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
 
 
